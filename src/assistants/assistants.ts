@@ -1,0 +1,64 @@
+import type { Prisma } from '../generated/prisma/client.ts';
+import type { Db } from '../db/db.ts';
+import { NotFoundError } from '../errors.ts';
+import type { ResponseFormat, ToolResources, ToolSetting } from './settings.ts';
+
+/** What should answer: a model with instructions, tools and what they work on. */
+export interface Assistant {
+  id: string;
+  projectId: string;
+  name: string | null;
+  description: string | null;
+  model: string;
+  instructions: string | null;
+  tools: ToolSetting[];
+  toolResources: ToolResources;
+  responseFormat: ResponseFormat;
+  temperature: number | null;
+  topP: number | null;
+  reasoningEffort: string | null;
+  metadata: Record<string, string>;
+  createdAt: Date;
+  updatedAt: Date;
+}
+
+export type NewAssistant = Omit<Assistant, 'id' | 'projectId' | 'createdAt' | 'updatedAt'>;
+
+export interface Assistants {
+  create(projectId: string, id: string, input: NewAssistant): Promise<void>;
+  /** Given fields replace the old ones whole; a run that has started keeps what it started with. */
+  update(projectId: string, id: string, change: Partial<NewAssistant>): Promise<void>;
+  /** Threads, runs and messages stay, and keep its id. */
+  delete(projectId: string, id: string): Promise<void>;
+}
+
+export function createAssistants({ db: { prisma } }: { db: Db }): Assistants {
+  const notFound = (id: string) => new NotFoundError('assistant', id, ['input', 'assistantId']);
+  return {
+    async create(projectId, id, input) {
+      const now = new Date();
+      await prisma.assistant.create({ data: { ...asJson(input), id, projectId, createdAt: now, updatedAt: now } });
+    },
+    async update(projectId, id, change) {
+      const { count } = await prisma.assistant.updateMany({
+        where: { id, projectId },
+        data: { ...asJson(change), updatedAt: new Date() },
+      });
+      if (count === 0) throw notFound(id);
+    },
+    async delete(projectId, id) {
+      const { count } = await prisma.assistant.deleteMany({ where: { id, projectId } });
+      if (count === 0) throw notFound(id);
+    },
+  };
+}
+
+/** Prisma wants JSON columns as its own input type, which our interfaces fit but do not extend. */
+function asJson<Fields extends Partial<NewAssistant>>({ tools, toolResources, responseFormat, ...rest }: Fields) {
+  const json = { tools, toolResources, responseFormat } as unknown as Record<string, Prisma.InputJsonValue>;
+  return { ...rest, ...json } as typeof rest & {
+    tools: Prisma.InputJsonValue;
+    toolResources: Prisma.InputJsonValue;
+    responseFormat: Prisma.InputJsonValue;
+  };
+}

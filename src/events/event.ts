@@ -1,0 +1,85 @@
+/**
+ * What the log holds. A body is a stored fact: its own object is as of that moment (JSON: times are ISO strings). The
+ * rows' shapes belong to the rooms that write them; the log only carries them.
+ */
+export type EventBody =
+  | { type: 'RunStatusChanged'; run: unknown }
+  | { type: 'RunStepCreated'; step: unknown }
+  | { type: 'RunStepDelta'; stepId: string; toolCalls: ToolCallDelta[] }
+  | { type: 'RunStepFinished'; step: unknown }
+  | { type: 'MessageCreated'; message: unknown }
+  | { type: 'MessageDelta'; messageId: string; content: ContentDelta[] }
+  | { type: 'MessageFinished'; message: unknown }
+  | { type: 'MessageDeleted'; messageId: string }
+  | { type: 'ThreadDeleted'; threadId: string };
+
+export type EventType = EventBody['type'];
+
+/** `offset`: UTF-16 position in the part's value at which `value` stands. */
+export type ContentDelta =
+  | { type: 'text'; index: number; offset: number; value: string; annotations: unknown[] }
+  | { type: 'refusal'; index: number; offset: number; value: string };
+
+/** `offset`: UTF-16 position in the call's arguments. `name` comes with the call's first delta. */
+export interface ToolCallDelta {
+  type: 'function';
+  index: number;
+  id: string;
+  name: string | null;
+  offset: number;
+  arguments: string;
+}
+
+export interface StoredEvent {
+  threadId: string;
+  /** Place in the thread's log: 1, 2, 3 … without a gap. */
+  number: number;
+  /** The run it belongs to; null for what callers did to the thread. */
+  runId: string | null;
+  at: Date;
+  body: EventBody;
+}
+
+/** Ids in a log are of our own minting, so the part behind the prefix is enough, and short on the wire. */
+export function cursorOf(threadId: string, number: number): string {
+  return `${threadId.slice(threadId.indexOf('_') + 1)}.${number}`;
+}
+
+/** The number a cursor of this thread stands for, or null when it is none of this thread's. */
+export function numberOf(threadId: string, cursor: string): number | null {
+  const dot = cursor.lastIndexOf('.');
+  if (dot < 0 || cursor.slice(0, dot) !== threadId.slice(threadId.indexOf('_') + 1)) return null;
+  const digits = cursor.slice(dot + 1);
+  return /^(0|[1-9][0-9]{0,9})$/.test(digits) ? Number(digits) : null;
+}
+
+/**
+ * Joins a delta to one that waits to be written, when both go on with the same text; the number of parts a reader sees
+ * is not part of what is promised, their sum is. Returns false when they must stay apart.
+ */
+export function merge(waiting: EventBody, next: EventBody): boolean {
+  if (waiting.type === 'MessageDelta' && next.type === 'MessageDelta' && waiting.messageId === next.messageId) {
+    for (const part of next.content) {
+      const before = waiting.content.at(-1)!;
+      if (before.index === part.index && before.type === part.type && before.offset + before.value.length === part.offset) {
+        before.value += part.value;
+        if (before.type === 'text' && part.type === 'text') before.annotations.push(...part.annotations);
+      } else {
+        waiting.content.push(part);
+      }
+    }
+    return true;
+  }
+  if (waiting.type === 'RunStepDelta' && next.type === 'RunStepDelta' && waiting.stepId === next.stepId) {
+    for (const call of next.toolCalls) {
+      const before = waiting.toolCalls.at(-1)!;
+      if (before.index === call.index && before.offset + before.arguments.length === call.offset) {
+        before.arguments += call.arguments;
+      } else {
+        waiting.toolCalls.push(call);
+      }
+    }
+    return true;
+  }
+  return false;
+}

@@ -1,0 +1,253 @@
+import type { Logger } from 'pino';
+import type { Db, Queryable, Sql, Tx } from '../db/db.ts';
+import { sqlState, UNIQUE_VIOLATION } from '../db/db.ts';
+import { type EventBody, merge, type StoredEvent } from './event.ts';
+import type { Tail } from './tail.ts';
+
+/** Somebody else has written at the place where this writer stood: it no longer holds the thread. */
+export class FenceLostError extends Error {
+  override name = 'FenceLostError';
+}
+
+export interface EventLog {
+  /**
+   * Writes events behind `after` as part of a transaction whose caller holds the thread: its row lock with no active
+   * run, or the run that is active. Published once it is committed. Returns the last number.
+   */
+  append(tx: Tx, threadId: string, runId: string | null, after: number, bodies: EventBody[]): number;
+  /** A writer for the owner of a thread's active run, standing behind event `after`. */
+  pen(threadId: string, runId: string, after: number): Pen;
+  close(): Promise<void>;
+}
+
+/**
+ * The owner's place in a thread's log. Deltas go out with the group commit of the process; everything else is a
+ * transaction, which takes the deltas that still wait along. Once it has lost the fence it writes nothing more.
+ */
+export interface Pen {
+  /** Aborted, with the reason, when the fence is lost or the database failed. */
+  readonly lost: AbortSignal;
+  /** Queues a delta for the group commit. Does not wait. */
+  push(body: EventBody): void;
+  /**
+   * Runs a transaction of the owner's. `work` writes rows and returns the events that tell of it; both are committed
+   * together, or neither. `next` is the number that the first of them will have.
+   */
+  commit(work: (tx: Tx, next: number) => EventBody[] | Promise<EventBody[]>): Promise<void>;
+  /** The number of the last event that is committed. */
+  readonly committed: number;
+}
+
+interface Waiting {
+  pen: OwnersPen;
+  events: StoredEvent[];
+}
+
+export function createEventLog(options: { db: Db; tail: Tail; windowMs: number; logger: Logger }): EventLog {
+  const { db, tail, windowMs, logger } = options;
+  const waiting = new Set<OwnersPen>();
+  let flushing: Promise<void> | null = null;
+  let timer: NodeJS.Timeout | null = null;
+  let lastFlush = 0;
+  let closed = false;
+
+  // At most one flush is under way; the first delta of a quiet process goes at once, those behind it share the next.
+  function schedule(): void {
+    if (flushing || timer || waiting.size === 0) return;
+    const wait = lastFlush + windowMs - performance.now();
+    if (wait <= 0) start();
+    else timer = setTimeout(start, wait);
+  }
+
+  function start(): void {
+    timer = null;
+    lastFlush = performance.now();
+    flushing = flush().finally(() => {
+      flushing = null;
+      schedule();
+    });
+  }
+
+  async function flush(): Promise<void> {
+    const batch: Waiting[] = [];
+    for (const pen of waiting) {
+      const events = pen.take();
+      if (events.length > 0) batch.push({ pen, events });
+    }
+    waiting.clear();
+    if (batch.length === 0) return;
+    try {
+      await db.query(insertEvents(batch.flatMap(({ events }) => events)));
+      for (const { pen, events } of batch) written(pen, events);
+    } catch (error) {
+      if (sqlState(error) !== UNIQUE_VIOLATION || batch.length === 1) {
+        for (const { pen } of batch) pen.fail(asLoss(error));
+        return;
+      }
+      // One of them has lost its thread, and the others must not pay for it.
+      for (const { pen, events } of batch) {
+        try {
+          await db.query(insertEvents(events));
+          written(pen, events);
+        } catch (single) {
+          pen.fail(asLoss(single));
+        }
+      }
+    }
+  }
+
+  function written(pen: OwnersPen, events: StoredEvent[]): void {
+    tail.publish(pen.threadId, events);
+    pen.done(events);
+  }
+
+  return {
+    append(tx, threadId, runId, after, bodies) {
+      const at = new Date();
+      const events = bodies.map((body, i) => ({ threadId, number: after + 1 + i, runId, at, body }));
+      if (events.length > 0) {
+        tx.write(insertEvents(events));
+        tx.afterCommit(() => tail.publish(threadId, events));
+      }
+      return after + events.length;
+    },
+    pen: (threadId, runId, after) =>
+      new OwnersPen(db, tail, threadId, runId, after, (pen) => {
+        if (closed) throw new Error('the event log is closed');
+        waiting.add(pen);
+        schedule();
+      }),
+    async close() {
+      closed = true;
+      if (timer) clearTimeout(timer);
+      timer = null;
+      if (waiting.size > 0) {
+        await flushing;
+        await flush();
+      }
+      await flushing;
+      logger.debug('event log closed');
+    },
+  };
+}
+
+class OwnersPen implements Pen {
+  readonly threadId: string;
+  committed: number;
+  readonly #db: Db;
+  readonly #tail: Tail;
+  readonly #runId: string;
+  readonly #enqueue: (pen: OwnersPen) => void;
+  readonly #loss = new AbortController();
+  #last: number;
+  #queue: EventBody[] = [];
+  #inFlight: PromiseWithResolvers<void> | null = null;
+
+  constructor(db: Db, tail: Tail, threadId: string, runId: string, after: number, enqueue: (pen: OwnersPen) => void) {
+    this.#db = db;
+    this.#tail = tail;
+    this.threadId = threadId;
+    this.#runId = runId;
+    this.#last = after;
+    this.committed = after;
+    this.#enqueue = enqueue;
+  }
+
+  get lost(): AbortSignal {
+    return this.#loss.signal;
+  }
+
+  push(body: EventBody): void {
+    this.#loss.signal.throwIfAborted();
+    const before = this.#queue.at(-1);
+    if (before && merge(before, body)) return;
+    this.#queue.push(body);
+    if (!this.#inFlight) this.#enqueue(this);
+  }
+
+  async commit(work: (tx: Tx, next: number) => EventBody[] | Promise<EventBody[]>): Promise<void> {
+    // Numbers are given in the order of commits: what is on its way must have arrived.
+    while (this.#inFlight) await this.#inFlight.promise;
+    this.#loss.signal.throwIfAborted();
+    this.#inFlight = Promise.withResolvers();
+    const deltas = this.#queue;
+    this.#queue = [];
+    let events: StoredEvent[] = [];
+    try {
+      await this.#db.tx(async (tx) => {
+        events = this.#number([...deltas, ...(await work(tx, this.#last + deltas.length + 1))]);
+        if (events.length > 0) tx.write(insertEvents(events));
+      });
+    } catch (error) {
+      this.fail(asLoss(error));
+      throw this.#loss.signal.reason;
+    }
+    if (events.length > 0) this.#tail.publish(this.threadId, events);
+    this.done(events);
+  }
+
+  take(): StoredEvent[] {
+    if (this.#inFlight || this.#queue.length === 0 || this.#loss.signal.aborted) return [];
+    const events = this.#number(this.#queue);
+    this.#queue = [];
+    this.#inFlight = Promise.withResolvers();
+    return events;
+  }
+
+  done(events: StoredEvent[]): void {
+    this.committed = events.at(-1)?.number ?? this.committed;
+    this.#settle();
+    if (this.#queue.length > 0) this.#enqueue(this);
+  }
+
+  fail(loss: unknown): void {
+    this.#loss.abort(loss);
+    this.#settle();
+  }
+
+  #settle(): void {
+    this.#inFlight?.resolve();
+    this.#inFlight = null;
+  }
+
+  #number(bodies: EventBody[]): StoredEvent[] {
+    const at = new Date();
+    return bodies.map((body) => ({ threadId: this.threadId, number: ++this.#last, runId: this.#runId, at, body }));
+  }
+}
+
+/** The number of a thread's last event, 0 when it has none. */
+export async function last(q: Queryable, threadId: string): Promise<number> {
+  const [row] = await q.query<{ last: number }>({
+    name: 'event-last',
+    text: 'select coalesce(max(number), 0)::int as last from event where thread_id = $1',
+    values: [threadId],
+  });
+  return row!.last;
+}
+
+function insertEvents(events: StoredEvent[]): Sql {
+  const threads: string[] = [];
+  const numbers: number[] = [];
+  const runs: (string | null)[] = [];
+  const types: string[] = [];
+  const payloads: string[] = [];
+  const times: Date[] = [];
+  for (const { threadId, number, runId, at, body } of events) {
+    threads.push(threadId);
+    numbers.push(number);
+    runs.push(runId);
+    types.push(body.type);
+    payloads.push(JSON.stringify(body));
+    times.push(at);
+  }
+  return {
+    name: 'event-append',
+    text: `insert into event (thread_id, number, run_id, type, payload, at)
+select * from unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[], $6::timestamptz[])`,
+    values: [threads, numbers, runs, types, payloads, times],
+  };
+}
+
+const asLoss = (error: unknown): unknown =>
+  sqlState(error) === UNIQUE_VIOLATION ? new FenceLostError('another owner has written to this thread', { cause: error }) : error;

@@ -1,0 +1,101 @@
+import type { ResponseFormat, ToolSetting } from '../assistants/settings.ts';
+import type { RunErrorCode } from '../errors.ts';
+import type { Usage } from '../usage/usage.ts';
+import type { RunStatus } from './status.ts';
+
+/** What a run was started with, resolved. Never changes. */
+export interface RunConfig {
+  model: string;
+  instructions: string;
+  tools: ToolSetting[];
+  temperature: number | null;
+  topP: number | null;
+  reasoningEffort: string | null;
+  maxPromptTokens: number | null;
+  maxCompletionTokens: number | null;
+  truncationStrategy: TruncationStrategy;
+  toolChoice: ToolChoice;
+  parallelToolCalls: boolean;
+  responseFormat: ResponseFormat;
+}
+
+export type TruncationStrategy = { type: 'AUTO' } | { type: 'LAST_MESSAGES'; lastMessages: number };
+export type ToolChoice =
+  | { type: 'NONE' | 'AUTO' | 'REQUIRED' | 'CODE_INTERPRETER' | 'FILE_SEARCH' }
+  | { type: 'FUNCTION'; name: string };
+
+export type RunIncompleteReason = 'MAX_COMPLETION_TOKENS' | 'MAX_PROMPT_TOKENS';
+
+export interface RunError {
+  code: RunErrorCode;
+  message: string;
+}
+
+/** A run's changing part: what `RunStatusChanged` carries (there, times are ISO strings). */
+export interface Run {
+  id: string;
+  projectId: string;
+  threadId: string;
+  assistantId: string;
+  status: RunStatus;
+  requiredAction: { toolCalls: FunctionToolCall[] } | null;
+  lastError: RunError | null;
+  incompleteReason: RunIncompleteReason | null;
+  usage: Usage | null;
+  attempt: number;
+  firstEvent: number;
+  lastEvent: number | null;
+  createdAt: Date;
+  startedAt: Date | null;
+  expiresAt: Date | null;
+  completedAt: Date | null;
+  cancelledAt: Date | null;
+  failedAt: Date | null;
+  /** Asked to stop while somebody holds it; callers see CANCELLING from then on. */
+  cancelRequestedAt: Date | null;
+}
+
+export type ToolCallStatus = 'IN_PROGRESS' | 'COMPLETED' | 'FAILED' | 'CANCELLED' | 'TIMED_OUT' | 'LIMIT_EXCEEDED';
+
+export interface FunctionToolCall {
+  type: 'function';
+  id: string;
+  /** What the model server called it; servers repeat `call_0`, so it is only good within its turn. */
+  modelId: string | null;
+  status: ToolCallStatus;
+  name: string;
+  arguments: string;
+  output: string | null;
+}
+
+/** Grows with the hosted tools. */
+export type ToolCall = FunctionToolCall;
+
+export type RunStepStatus = 'IN_PROGRESS' | 'CANCELLED' | 'FAILED' | 'COMPLETED' | 'EXPIRED';
+
+export interface RunStep {
+  id: string;
+  projectId: string;
+  threadId: string;
+  runId: string;
+  position: number;
+  /** The model call it came from, from 1. */
+  turn: number;
+  type: 'MESSAGE_CREATION' | 'TOOL_CALLS';
+  status: RunStepStatus;
+  messageId: string | null;
+  /** null while the calls are being written: they are in the log's deltas then. */
+  toolCalls: ToolCall[] | null;
+  usage: Usage | null;
+  lastError: RunError | null;
+  droppedMessages: number;
+  createdAt: Date;
+  completedAt: Date | null;
+  cancelledAt: Date | null;
+  failedAt: Date | null;
+  expiredAt: Date | null;
+}
+
+/** The status that callers see: a held run that was asked to stop is CANCELLING before its owner has said so. */
+export const visibleStatus = (run: Pick<Run, 'status' | 'cancelRequestedAt'>): RunStatus =>
+  run.status === 'IN_PROGRESS' && run.cancelRequestedAt ? 'CANCELLING' : run.status;

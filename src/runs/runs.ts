@@ -1,0 +1,275 @@
+import type { Db, Tx } from '../db/db.ts';
+import { UNIQUE_VIOLATION, sqlState } from '../db/db.ts';
+import { InvalidInputError, NotFoundError, ThreadBusyError, WrongRunStatusError } from '../errors.ts';
+import type { EventLog } from '../events/log.ts';
+import { mintId } from '../ids.ts';
+import type { NewMessage } from '../threads/message.ts';
+import { eraseThread, holdThread, insertMessages, insertThread, lockThread, type NewThread } from '../threads/threads.ts';
+import { addUsage, NO_USAGE } from '../usage/usage.ts';
+import type { Leases } from '../work/leases.ts';
+import type { Wake } from '../work/wake.ts';
+import { insertRun, readSteps, RUN_COLUMNS, saveRun, saveStep } from './rows.ts';
+import { visibleStatus, type Run, type RunConfig, type RunStep } from './run.ts';
+import { endStep, moved, settle, type Outcome, type Unfinished } from './settle.ts';
+import { isFinal } from './status.ts';
+
+export interface StartRun {
+  assistantId: string;
+  /** An existing thread, or a new one. */
+  thread: { id: string } | { create: NewThread };
+  additionalMessages: NewMessage[];
+  config: RunConfig;
+  metadata: Record<string, string>;
+}
+
+/** What callers do with runs. What the worker does with one it holds is in held-run.ts. */
+export interface Runs {
+  start(projectId: string, id: string, input: StartRun): Promise<void>;
+  update(projectId: string, id: string, metadata: Record<string, string>): Promise<void>;
+  cancel(projectId: string, id: string): Promise<void>;
+  submitToolOutputs(projectId: string, id: string, outputs: { toolCallId: string; output: string }[]): Promise<void>;
+  /** Deletes a thread; its active run ends with it. */
+  deleteThread(projectId: string, id: string): Promise<void>;
+  /** Ends runs that nobody holds and whose time is over. Returns how many. */
+  expireOverdue(): Promise<number>;
+}
+
+/** Sum of all outputs of one submission, in UTF-8 bytes (reference §6.10). */
+export const TOOL_OUTPUTS_BYTES = 512 * 1024;
+
+interface RunsOptions {
+  db: Db;
+  log: EventLog;
+  leases: Leases;
+  wake: Wake;
+  expiresAfterMs: number;
+}
+
+export function createRuns({ db, log, leases, wake, expiresAfterMs }: RunsOptions): Runs {
+  /** Locks a run with its thread, in this order, and hands both to `work` with what the thread's log stands at. */
+  function locked<T>(projectId: string, id: string, work: (tx: Tx, run: LockedRun, lastEvent: number) => T | Promise<T>): Promise<T> {
+    return retried(async () => {
+      const [found] = await db.query<{ threadId: string }>({
+        name: 'run-thread',
+        text: 'select thread_id as "threadId" from run where id = $1 and project_id = $2',
+        values: [id, projectId],
+      });
+      if (!found) throw new NotFoundError('run', id, ['input', 'runId']);
+      return db.tx(async (tx) => {
+        const thread = await lockThread(tx, projectId, found.threadId).catch((error: unknown) => {
+          throw error instanceof NotFoundError ? new NotFoundError('run', id, ['input', 'runId']) : error;
+        });
+        const run = await lockRun(tx, id);
+        if (!run) throw new NotFoundError('run', id, ['input', 'runId']);
+        return work(tx, run, thread.lastEvent);
+      });
+    });
+  }
+
+  async function end(tx: Tx, run: LockedRun, after: number, outcome: Outcome): Promise<void> {
+    const steps = await readSteps(tx, run.id);
+    const usage = steps.reduce((sum, step) => (step.usage ? addUsage(sum, step.usage) : sum), NO_USAGE);
+    leases.seize(tx, run.id);
+    const events = settle(tx, leases, after + 1, withoutOwner(run), waiting(steps), outcome, usage, null);
+    log.append(tx, run.threadId, run.id, after, events);
+  }
+
+  return {
+    start: (projectId, id, input) =>
+      db.tx(async (tx) => {
+        const thread =
+          'create' in input.thread
+            ? insertThread(tx, log, projectId, mintId('Thread'), input.thread.create)
+            : await lockThread(tx, projectId, input.thread.id);
+        if (thread.activeRunId) {
+          throw new ThreadBusyError(
+            `Thread ${thread.id} already has an active run ${thread.activeRunId}.`,
+            thread.activeRunId,
+            ['input', 'threadId'],
+          );
+        }
+        const messages = insertMessages(tx, thread, input.additionalMessages);
+        const lastEvent = log.append(tx, thread.id, null, thread.lastEvent, messages);
+        const now = new Date();
+        const run: Run = {
+          id,
+          projectId,
+          threadId: thread.id,
+          assistantId: input.assistantId,
+          status: 'QUEUED',
+          requiredAction: null,
+          lastError: null,
+          incompleteReason: null,
+          usage: null,
+          attempt: 1,
+          firstEvent: lastEvent + 1,
+          lastEvent: null,
+          createdAt: now,
+          startedAt: null,
+          expiresAt: new Date(now.getTime() + expiresAfterMs),
+          completedAt: null,
+          cancelledAt: null,
+          failedAt: null,
+          cancelRequestedAt: null,
+        };
+        insertRun(tx, run, input.config, input.metadata);
+        holdThread(tx, thread.id, id);
+        log.append(tx, thread.id, id, lastEvent, [{ type: 'RunStatusChanged', run }]);
+        tx.afterCommit(() => wake.wake('work'));
+      }),
+
+    async update(projectId, id, metadata) {
+      const rows = await db.query({
+        name: 'run-update',
+        text: 'update run set metadata = $3 where id = $1 and project_id = $2 returning id',
+        values: [id, projectId, JSON.stringify(metadata)],
+      });
+      if (rows.length === 0) throw new NotFoundError('run', id, ['input', 'runId']);
+    },
+
+    cancel: (projectId, id) =>
+      locked(projectId, id, async (tx, run, lastEvent) => {
+        const status = visibleStatus(run);
+        if (status === 'CANCELLING' || status === 'CANCELLED') return;
+        if (isFinal(status)) {
+          throw new WrongRunStatusError(`Cannot cancel run with status '${status}'.`, status, ['input', 'runId']);
+        }
+        if (isWaiting(run)) return end(tx, run, lastEvent, { status: 'CANCELLED' });
+        tx.write({
+          name: 'run-ask-to-stop',
+          text: 'update run set cancel_requested_at = now() where id = $1',
+          values: [id],
+        });
+        tx.afterCommit(() => wake.wake('stop', id));
+      }),
+
+    submitToolOutputs: (projectId, id, outputs) =>
+      locked(projectId, id, async (tx, run, lastEvent) => {
+        const steps = await readSteps(tx, id);
+        if (steps.some((step) => step.status === 'COMPLETED' && sameOutputs(step, outputs))) return;
+        const step = steps.findLast(({ type }) => type === 'TOOL_CALLS');
+        if (run.status === 'REQUIRES_ACTION' && run.expiresAt && run.expiresAt <= new Date()) {
+          await end(tx, run, lastEvent, { status: 'EXPIRED' });
+          return { expired: true };
+        }
+        const status = visibleStatus(run);
+        if (status !== 'REQUIRES_ACTION' || !step || !run.requiredAction) {
+          throw new WrongRunStatusError(`Runs in status "${status}" do not accept tool outputs.`, status, ['input', 'runId']);
+        }
+        const byId = checkOutputs(run, outputs);
+        const done = endStep(
+          {
+            ...step,
+            toolCalls: step.toolCalls!.map((call) =>
+              byId.has(call.id) ? { ...call, status: 'COMPLETED', output: byId.get(call.id)! } : call,
+            ),
+          },
+          { status: 'COMPLETED' },
+          null,
+        );
+        saveStep(tx, done);
+        const queued = moved(withoutOwner(run), 'QUEUED', { requiredAction: null });
+        saveRun(tx, queued);
+        log.append(tx, run.threadId, id, lastEvent, [
+          { type: 'RunStepFinished', step: done },
+          { type: 'RunStatusChanged', run: queued },
+        ]);
+        tx.afterCommit(() => wake.wake('work'));
+        return undefined;
+      }).then((result) => {
+        if (!result?.expired) return;
+        throw new WrongRunStatusError('Runs in status "EXPIRED" do not accept tool outputs.', 'EXPIRED', ['input', 'runId']);
+      }),
+
+    deleteThread: (projectId, id) =>
+      retried(() =>
+        db.tx(async (tx) => {
+          const thread = await lockThread(tx, projectId, id);
+          if (thread.activeRunId) tx.afterCommit(() => wake.wake('stop', thread.activeRunId!));
+          eraseThread(tx, log, thread);
+        }),
+      ),
+
+    async expireOverdue() {
+      const overdue = await db.query<{ id: string; projectId: string }>({
+        name: 'run-overdue',
+        text: `select id, project_id as "projectId" from run
+where expires_at < now() and owner is null and status in ('QUEUED', 'REQUIRES_ACTION') order by expires_at limit 100`,
+        values: [],
+      });
+      for (const { id, projectId } of overdue) {
+        await locked(projectId, id, async (tx, run, lastEvent) => {
+          if (isWaiting(run)) await end(tx, run, lastEvent, { status: 'EXPIRED' });
+        }).catch((error: unknown) => {
+          if (!(error instanceof NotFoundError)) throw error; // deleted since
+        });
+      }
+      return overdue.length;
+    },
+  };
+}
+
+type LockedRun = Run & { owner: string | null };
+
+async function lockRun(tx: Tx, id: string): Promise<LockedRun | undefined> {
+  const [row] = await tx.query<LockedRun>({
+    name: 'run-lock',
+    text: `select ${RUN_COLUMNS}, r.owner from run r where id = $1 for update`,
+    values: [id],
+  });
+  return row;
+}
+
+function withoutOwner({ owner: _, ...run }: LockedRun): Run {
+  return run;
+}
+
+/** Nobody holds it and nothing is half written: whoever has its thread locked may end it. */
+const isWaiting = (run: LockedRun): boolean =>
+  run.owner === null && (run.status === 'QUEUED' || run.status === 'REQUIRES_ACTION');
+
+/** What a run that waits for its caller has open: its calls, and no message. */
+function waiting(steps: RunStep[]): Unfinished {
+  const step = steps.findLast(({ status }) => status === 'IN_PROGRESS');
+  return { message: null, toolCalls: step?.type === 'TOOL_CALLS' ? { step, calls: step.toolCalls ?? [] } : null };
+}
+
+function checkOutputs(run: Run, outputs: { toolCallId: string; output: string }[]): Map<string, string> {
+  const path = ['input', 'toolOutputs'];
+  const expected = run.requiredAction!.toolCalls.map(({ id }) => id);
+  const byId = new Map(outputs.map(({ toolCallId, output }) => [toolCallId, output]));
+  const quoted = (ids: string[]) => `[${ids.map((id) => `'${id}'`).join(', ')}]`;
+  if (byId.size !== outputs.length || byId.size !== expected.length || !expected.every((id) => byId.has(id))) {
+    const got = outputs.map(({ toolCallId }) => toolCallId);
+    throw new InvalidInputError(`Expected tool outputs for call_ids ${quoted(expected)}, got ${quoted(got)}`, path);
+  }
+  let bytes = 0;
+  for (const output of byId.values()) bytes += Buffer.byteLength(output);
+  if (bytes >= TOOL_OUTPUTS_BYTES) {
+    throw new InvalidInputError("'tool_outputs' too large: the combined tool outputs must be less than 512kb.", path);
+  }
+  return byId;
+}
+
+function sameOutputs(step: RunStep, outputs: { toolCallId: string; output: string }[]): boolean {
+  const calls = (step.toolCalls ?? []).filter(({ type }) => type === 'function');
+  return (
+    calls.length > 0 &&
+    calls.length === outputs.length &&
+    calls.every((call) => outputs.some(({ toolCallId, output }) => toolCallId === call.id && output === call.output))
+  );
+}
+
+/**
+ * A transaction whose place in the log was taken by the run's owner in the same moment is done again: the caller has
+ * not held the thread alone then, and sees the newer state at its next try.
+ */
+async function retried<T>(work: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (sqlState(error) !== UNIQUE_VIOLATION || tries === 10) throw error;
+    }
+  }
+}

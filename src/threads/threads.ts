@@ -1,0 +1,277 @@
+import type { Db, Queryable, Tx } from '../db/db.ts';
+import { columns, insertRows } from '../db/rows.ts';
+import { InvalidInputError, NotFoundError, ThreadBusyError } from '../errors.ts';
+import type { EventBody } from '../events/event.ts';
+import { type EventLog, last } from '../events/log.ts';
+import type { ToolResources } from '../assistants/settings.ts';
+import { callersMessage, type Message, type NewMessage } from './message.ts';
+
+
+export interface Thread {
+  id: string;
+  projectId: string;
+  title: string | null;
+  metadata: Record<string, string>;
+  toolResources: ToolResources;
+  activeRunId: string | null;
+  createdAt: Date;
+  updatedAt: Date;
+}
+
+export interface NewThread {
+  title: string | null;
+  metadata: Record<string, string>;
+  toolResources: ToolResources;
+  messages: NewMessage[];
+}
+
+/** A thread whose row is locked by the transaction that holds this, with the places behind its last ones. */
+export interface LockedThread {
+  id: string;
+  projectId: string;
+  activeRunId: string | null;
+  /** Number of its last event. */
+  lastEvent: number;
+  /** Position of its last message. */
+  lastPosition: number;
+}
+
+/** 100 000 messages per thread (reference §3). */
+export const MESSAGES_PER_THREAD = 100_000;
+
+export interface Threads {
+  create(projectId: string, id: string, input: NewThread): Promise<void>;
+  update(projectId: string, id: string, change: Partial<Pick<Thread, 'title' | 'metadata' | 'toolResources'>>): Promise<void>;
+  createMessage(projectId: string, threadId: string, id: string, input: NewMessage): Promise<void>;
+  updateMessage(projectId: string, id: string, metadata: Record<string, string>): Promise<void>;
+  /** Returns the thread's id. */
+  deleteMessage(projectId: string, id: string): Promise<void>;
+}
+
+export function createThreads({ db, log }: { db: Db; log: EventLog }): Threads {
+  return {
+    create: (projectId, id, input) =>
+      db.tx(async (tx) => {
+        insertThread(tx, log, projectId, id, input);
+      }),
+
+    async update(projectId, id, change) {
+      const fields = Object.entries(change).filter(([, value]) => value !== undefined);
+      const rows = await db.query({
+        name: `thread-update-${fields.map(([field]) => field).join('-')}`,
+        text: `update thread set updated_at = now()${fields.map(([field], i) => `, ${UPDATABLE[field]!.replace('?', `$${i + 3}`)}`).join('')}
+where id = $1 and project_id = $2 and deleted_at is null returning id`,
+        values: [id, projectId, ...fields.map(([field, value]) => (field === 'title' ? value : JSON.stringify(value)))],
+      });
+      if (rows.length === 0) throw new NotFoundError('thread', id, ['input', 'threadId']);
+    },
+
+    createMessage: (projectId, threadId, id, input) =>
+      db.tx(async (tx) => {
+        const thread = await lockThread(tx, projectId, threadId);
+        if (thread.activeRunId) {
+          throw new ThreadBusyError(
+            `Can't add messages to ${threadId} while a run ${thread.activeRunId} is active.`,
+            thread.activeRunId,
+            ['input', 'threadId'],
+          );
+        }
+        const events = insertMessages(tx, thread, [input], [id]);
+        log.append(tx, threadId, null, thread.lastEvent, events);
+      }),
+
+    async updateMessage(projectId, id, metadata) {
+      const rows = await db.query({
+        name: 'message-update',
+        text: 'update message set metadata = $3 where id = $1 and project_id = $2 returning id',
+        values: [id, projectId, JSON.stringify(metadata)],
+      });
+      if (rows.length === 0) throw new NotFoundError('message', id, ['input', 'messageId']);
+    },
+
+    async deleteMessage(projectId, id) {
+      const path = ['input', 'messageId'];
+      const [found] = await db.query<{ threadId: string }>({
+        name: 'message-thread',
+        text: 'select thread_id as "threadId" from message where id = $1 and project_id = $2',
+        values: [id, projectId],
+      });
+      if (!found) throw new NotFoundError('message', id, path);
+      await db.tx(async (tx) => {
+        const thread = await lockThread(tx, projectId, found.threadId);
+        if (thread.activeRunId) {
+          throw new ThreadBusyError(
+            `Can't delete messages of ${thread.id} while a run ${thread.activeRunId} is active.`,
+            thread.activeRunId,
+            path,
+          );
+        }
+        const gone = await tx.query({
+          name: 'message-delete',
+          text: 'delete from message where id = $1 and thread_id = $2 returning id',
+          values: [id, thread.id],
+        });
+        if (gone.length === 0) throw new NotFoundError('message', id, path);
+        log.append(tx, thread.id, null, thread.lastEvent, [{ type: 'MessageDeleted', messageId: id }]);
+      });
+    },
+  };
+}
+
+const UPDATABLE: Record<string, string> = {
+  title: 'title = ?',
+  metadata: 'metadata = ?::jsonb',
+  toolResources: 'tool_resources = ?::jsonb',
+};
+
+/**
+ * Locks a thread for a transaction that will write to it. Its last places are read behind the lock, by a statement of
+ * their own: one that began before the lock was granted would still see what stood there before.
+ */
+export async function lockThread(tx: Tx, projectId: string, threadId: string): Promise<LockedThread> {
+  const [[row], lastEvent, lastPosition] = await Promise.all([
+    tx.query<{ activeRunId: string | null }>({
+      name: 'thread-lock',
+      text: `select active_run_id as "activeRunId" from thread
+where id = $1 and project_id = $2 and deleted_at is null for update`,
+      values: [threadId, projectId],
+    }),
+    last(tx, threadId),
+    lastPositionOf(tx, threadId),
+  ]);
+  if (!row) throw new NotFoundError('thread', threadId, ['input', 'threadId']);
+  return { id: threadId, projectId, activeRunId: row.activeRunId, lastEvent, lastPosition };
+}
+
+/** Position of a thread's last message; stable only while the thread is held. */
+export async function lastPositionOf(q: Queryable, threadId: string): Promise<number> {
+  const [row] = await q.query<{ last: number }>({
+    name: 'message-last',
+    text: 'select coalesce(max(position), 0)::int as last from message where thread_id = $1',
+    values: [threadId],
+  });
+  return row!.last;
+}
+
+/** Gives the thread to a run, or to nobody. The caller holds the thread. */
+export function holdThread(tx: Tx, threadId: string, runId: string | null): void {
+  tx.write({
+    name: 'thread-hold',
+    text: 'update thread set active_run_id = $2, updated_at = now() where id = $1',
+    values: [threadId, runId],
+  });
+}
+
+/** Inserts a new thread with its messages; nobody else can see it before the commit, so it needs no lock. */
+export function insertThread(tx: Tx, log: EventLog, projectId: string, id: string, input: NewThread): LockedThread {
+  const now = new Date();
+  const thread: LockedThread = { id, projectId, activeRunId: null, lastEvent: 0, lastPosition: 0 };
+  const { title, metadata, toolResources } = input;
+  tx.write(insertRows('Thread', [{ id, projectId, title, metadata, toolResources, createdAt: now, updatedAt: now }]));
+  thread.lastEvent = log.append(tx, id, null, 0, insertMessages(tx, thread, input.messages));
+  return thread;
+}
+
+/** Adds callers' messages behind the thread's last one and returns the events that tell of them. */
+export function insertMessages(tx: Tx, thread: LockedThread, inputs: NewMessage[], ids: string[] = []): EventBody[] {
+  if (inputs.length === 0) return [];
+  if (thread.lastPosition + inputs.length > MESSAGES_PER_THREAD) {
+    throw new InvalidInputError(`A thread holds at most ${MESSAGES_PER_THREAD} messages; ${thread.id} is full.`, ['input']);
+  }
+  const messages = inputs.map((input, i) => callersMessage(thread, thread.lastPosition + 1 + i, input, ids[i]));
+  thread.lastPosition += messages.length;
+  insertMessage(tx, messages);
+  return messages.flatMap((message): EventBody[] => [
+    { type: 'MessageCreated', message },
+    { type: 'MessageFinished', message },
+  ]);
+}
+
+export function insertMessage(tx: Tx, messages: Message[]): void {
+  tx.write(insertRows('Message', messages.map((message) => ({ ...message, content: message.content ?? [] }))));
+}
+
+/** Stores the end of a message that a run wrote. The caller holds the thread. */
+export function finishMessage(tx: Tx, message: Message): void {
+  tx.write({
+    name: 'message-finish',
+    text: `update message set status = $2, content = $3, incomplete_reason = $4, completed_at = $5, incomplete_at = $6
+where id = $1`,
+    values: [
+      message.id,
+      message.status,
+      JSON.stringify(message.content),
+      message.incompleteReason,
+      message.completedAt,
+      message.incompleteAt,
+    ],
+  });
+}
+
+const MESSAGE_COLUMNS = columns('Message', 'm');
+
+/**
+ * What was said in a thread outside of one run, oldest first: its newest `limit` messages but those that were done
+ * again, with the number of those that are older still.
+ */
+export async function readHistory(
+  q: Queryable,
+  threadId: string,
+  exceptRunId: string,
+  limit: number,
+): Promise<{ messages: Message[]; older: number }> {
+  const where = `thread_id = $1 and run_id is distinct from $2 and incomplete_reason is distinct from 'SUPERSEDED'`;
+  const [messages, [count]] = await Promise.all([
+    q.query<Message>({
+      name: 'message-history',
+      text: `select ${MESSAGE_COLUMNS} from message m where ${where} order by position desc limit $3`,
+      values: [threadId, exceptRunId, limit],
+    }),
+    q.query<{ count: number }>({
+      name: 'message-history-count',
+      text: `select count(*)::int as count from message where ${where}`,
+      values: [threadId, exceptRunId],
+    }),
+  ]);
+  return { messages: messages.reverse(), older: count!.count - messages.length };
+}
+
+/** What a run has written so far, oldest first. */
+export const readRunMessages = (q: Queryable, runId: string): Promise<Message[]> =>
+  q.query<Message>({
+    name: 'message-of-run',
+    text: `select ${MESSAGE_COLUMNS} from message m
+where run_id = $1 and incomplete_reason is distinct from 'SUPERSEDED' order by position`,
+    values: [runId],
+  });
+
+/**
+ * Empties a thread and leaves a tombstone, with ThreadDeleted as the one event that is left. The caller holds the
+ * thread, or has fenced off whoever does.
+ */
+export function eraseThread(tx: Tx, log: EventLog, thread: LockedThread): void {
+  const { id } = thread;
+  for (const [name, text] of [
+    ['thread-erase-messages', 'delete from message where thread_id = $1'],
+    ['thread-erase-runs', 'delete from run where thread_id = $1'],
+    ['thread-erase-events', 'delete from event where thread_id = $1'],
+    [
+      'thread-erase',
+      `update thread set deleted_at = now(), title = null, metadata = '{}', tool_resources = '{}', active_run_id = null where id = $1`,
+    ],
+  ] as const) {
+    tx.write({ name, text, values: [id] });
+  }
+  log.append(tx, id, null, thread.lastEvent, [{ type: 'ThreadDeleted', threadId: id }]);
+}
+
+
+/** Whether a thread was there and is deleted. */
+export async function readTombstone(q: Queryable, projectId: string, threadId: string): Promise<boolean> {
+  const rows = await q.query({
+    name: 'thread-tombstone',
+    text: 'select 1 from thread where id = $1 and project_id = $2 and deleted_at is not null',
+    values: [threadId, projectId],
+  });
+  return rows.length > 0;
+}

@@ -1,0 +1,86 @@
+import type { Db, Queryable, Tx } from '../db/db.ts';
+
+/**
+ * Claiming rows to work on. The row is the job: three columns of its own table say who works on it (`owner`), for the
+ * how-manieth claim (`epoch`, which only grows) and until when unless it is heard of again (`lease_until`). Nobody else
+ * writes them.
+ */
+export interface Leases<Columns = unknown> {
+  /** This worker's name; no two that ever lived share one. */
+  readonly owner: string;
+  /**
+   * Takes up to `limit` rows that nobody holds and that are ready, and those whose owner has let its lease run out.
+   * Oldest first; rows that another worker is just taking are passed over.
+   */
+  claim(limit: number): Promise<(Claim & Columns)[]>;
+  /** Prolongs the leases; the answer names those still held, and which of them somebody wants stopped. */
+  heartbeat(ids: string[]): Promise<{ id: string; epoch: number; stop: boolean }[]>;
+  /** Gives a row back as part of the transaction that leaves it to others (or to nobody). */
+  release(tx: Tx, id: string): void;
+  /** Gives rows back at once, for a graceful stop: who takes them up next is not taken to have lost a worker. */
+  handBack(ids: string[]): Promise<void>;
+  /** Takes a row that nobody holds in the name of a transaction that has it locked: its next writer is fenced off. */
+  seize(tx: Tx, id: string): void;
+  /** Voids every lease: for the embedded database, whose one process is the only worker there can be. */
+  voidAll(): Promise<void>;
+}
+
+export interface Claim {
+  id: string;
+  epoch: number;
+  /** The owner before this one was lost with it. */
+  takenOver: boolean;
+}
+
+export interface LeaseOptions {
+  db: Db;
+  owner: string;
+  leaseMs: number;
+  table: 'run';
+  /** SQL over the table: rows that may be worked on when nobody holds them. Matches a partial index. */
+  ready: string;
+  /** SQL over the table: true when somebody asks the owner to stop. */
+  stop: string;
+  /** SQL over the table (as `t`): columns that come with a claim. */
+  returning: string;
+}
+
+export function createLeases<Columns>(options: LeaseOptions): Leases<Columns> {
+  const { db, owner, leaseMs, table, ready, stop, returning } = options;
+  const until = `now() + ${leaseMs} * interval '1 millisecond'`;
+  const query = <Row>(q: Queryable, name: string, text: string, values: unknown[]) =>
+    q.query<Row>({ name: `${table}-${name}`, text, values });
+  const free = `update ${table} set owner = null, lease_until = null where`;
+  return {
+    owner,
+    claim: (limit) =>
+      query<Claim & Columns>(
+        db,
+        'claim',
+        `with c as (
+  select id, owner is not null as taken_over from ${table}
+  where (owner is null and ${ready}) or (owner is not null and lease_until < now())
+  order by id limit $1 for update skip locked
+)
+update ${table} t set owner = $2, epoch = t.epoch + 1, lease_until = ${until}
+from c where t.id = c.id returning t.id, t.epoch, c.taken_over as "takenOver", ${returning}`,
+        [limit, owner],
+      ),
+    heartbeat: (ids) =>
+      query(
+        db,
+        'heartbeat',
+        `update ${table} set lease_until = ${until} where id = any($1) and owner = $2 returning id, epoch, (${stop}) as stop`,
+        [ids, owner],
+      ),
+    release: (tx, id) => tx.write({ name: `${table}-release`, text: `${free} id = $1`, values: [id] }),
+    async handBack(ids) {
+      await query(db, 'hand-back', `${free} id = any($1) and owner = $2`, [ids, owner]);
+    },
+    seize: (tx, id) =>
+      tx.write({ name: `${table}-seize`, text: `update ${table} set epoch = epoch + 1 where id = $1`, values: [id] }),
+    async voidAll() {
+      await query(db, 'void', `update ${table} set lease_until = now() - interval '1 second' where owner is not null`, []);
+    },
+  };
+}
