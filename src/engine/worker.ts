@@ -1,0 +1,154 @@
+import type { Logger } from 'pino';
+import type { Db } from '../db/db.ts';
+import { FenceLostError, type EventLog } from '../events/log.ts';
+import type { Llm } from '../llm/llm.ts';
+import { beginRun, type RunClaim } from '../runs/held-run.ts';
+import type { Runs } from '../runs/runs.ts';
+import type { Leases } from '../work/leases.ts';
+import type { Wake } from '../work/wake.ts';
+import { executeRun, Stopped } from './execute-run.ts';
+
+export interface Worker {
+  /** Runs in this worker's hands. */
+  readonly active: number;
+  /**
+   * Stops claiming and gives runs time to end by themselves; what is still going on after `graceMs` is handed back,
+   * to be taken up elsewhere at once.
+   */
+  close(graceMs: number): Promise<void>;
+}
+
+export interface WorkerOptions {
+  db: Db;
+  log: EventLog;
+  leases: Leases<{ threadId: string; lastEvent: number }>;
+  wake: Wake;
+  runs: Runs;
+  llm: Llm;
+  logger: Logger;
+  concurrency: number;
+  heartbeatMs: number;
+  pollMs: number;
+  contextTokens: number;
+  maxTurns: number;
+}
+
+/** Claims at most this many runs with one statement, so that several workers share a backlog. */
+const CLAIM_BATCH = 50;
+
+export function createWorker(options: WorkerOptions): Worker {
+  const { leases, wake, runs, logger, concurrency, heartbeatMs, pollMs } = options;
+  const active = new Map<string, { stop: AbortController; done: Promise<void> }>();
+  let draining = false;
+  let nudge: (() => void) | null = null;
+  let woken = false;
+
+  const nudged = () => {
+    woken = true;
+    nudge?.();
+  };
+  const offWork = wake.on('work', nudged);
+  const offStop = wake.on('stop', (runId) => {
+    if (active.has(runId)) void heartbeat([runId]);
+  });
+  const heart = setInterval(() => void heartbeat([...active.keys()]), heartbeatMs);
+  const net = setInterval(nudged, pollMs);
+  const loop = work();
+
+  async function work(): Promise<void> {
+    while (!draining) {
+      woken = false; // before the claim: what is woken while it runs must be looked for again
+      let claimed = 0;
+      const room = Math.min(CLAIM_BATCH, concurrency - active.size);
+      try {
+        const claims = room > 0 ? await leases.claim(room) : [];
+        claimed = claims.length;
+        for (const claim of claims) start(claim);
+        if (claimed === 0) await runs.expireOverdue();
+      } catch (error) {
+        logger.error({ err: error }, 'claiming runs failed; trying again');
+      }
+      if (claimed < CLAIM_BATCH && !woken && !draining) await new Promise<void>((resolve) => (nudge = resolve));
+      nudge = null;
+    }
+  }
+
+  function start(claim: RunClaim): void {
+    const stop = new AbortController();
+    const done = execute(claim, stop).finally(() => {
+      if (active.get(claim.id)?.stop === stop) active.delete(claim.id);
+      if (active.size === concurrency - 1) nudged();
+    });
+    active.set(claim.id, { stop, done });
+  }
+
+  async function execute(claim: RunClaim, stop: AbortController): Promise<void> {
+    const log = logger.child({ runId: claim.id });
+    const started = performance.now();
+    let expiry: NodeJS.Timeout | null = null;
+    try {
+      const held = await beginRun(options, claim);
+      if (!held) return;
+      if (claim.takenOver) log.warn({ attempt: held.run.attempt }, 'took over a run whose worker was lost');
+      const left = held.run.expiresAt!.getTime() - Date.now();
+      // Beyond what a timer can hold, the heartbeat's owner will have changed long before.
+      if (left < 2 ** 31) expiry = setTimeout(() => stop.abort(new Stopped('expire')), Math.max(0, left));
+      const signal = AbortSignal.any([stop.signal, held.lost]);
+      await executeRun(held, options, signal);
+      const ms = Math.round(performance.now() - started);
+      if (!signal.aborted) log.info({ ms }, 'run left the worker');
+      else if (signal.reason instanceof Stopped) log.info({ ms, why: signal.reason.why }, 'run was stopped');
+      else throw signal.reason;
+    } catch (error) {
+      // Its lease runs out, and the run is taken over from what is committed.
+      if (error instanceof FenceLostError) log.warn('the run is another worker’s now');
+      else log.error({ err: error }, 'executing the run failed; it is taken over when its lease ends');
+    } finally {
+      if (expiry) clearTimeout(expiry);
+    }
+  }
+
+  async function heartbeat(ids: string[]): Promise<void> {
+    // Asked of those that are active now: a run may be parked, resumed and claimed again while the answer is on its way.
+    const asked = ids.flatMap((id) => active.get(id) ?? []).map(({ stop }) => stop);
+    if (asked.length === 0) return;
+    try {
+      const held = new Map((await leases.heartbeat(ids)).map((row) => [row.id, row]));
+      for (const id of ids) {
+        const stop = active.get(id)?.stop;
+        if (!stop || !asked.includes(stop)) continue;
+        const row = held.get(id);
+        if (!row) stop.abort(new Stopped('lost'));
+        else if (row.stop) stop.abort(new Stopped('cancel'));
+      }
+    } catch (error) {
+      logger.error({ err: error }, 'the heartbeat failed; trying again');
+    }
+  }
+
+  return {
+    get active() {
+      return active.size;
+    },
+    async close(graceMs) {
+      draining = true;
+      offWork();
+      offStop();
+      clearInterval(net);
+      nudge?.();
+      await loop;
+      const all = [...active.values()].map(({ done }) => done);
+      let timer: NodeJS.Timeout | undefined;
+      await Promise.race([Promise.all(all), new Promise((resolve) => (timer = setTimeout(resolve, graceMs)))]);
+      clearTimeout(timer);
+      const left = [...active];
+      for (const [, { stop }] of left) stop.abort(new Stopped('drain'));
+      await Promise.all(left.map(([, { done }]) => done));
+      clearInterval(heart);
+      if (left.length > 0) {
+        await leases.handBack(left.map(([id]) => id));
+        logger.info({ runs: left.length }, 'handed runs back');
+      }
+    },
+  };
+}

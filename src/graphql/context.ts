@@ -1,0 +1,23 @@
+import type { Viewer } from '../auth/keys.ts';
+import type { Db } from '../db/db.ts';
+import { Load } from './load.ts';
+
+/** What a resolver has at hand. One is made for each operation. */
+export interface Context {
+  requestId: string;
+  viewer: Viewer;
+  db: Db;
+  /** Reads of this operation, batched; within a snapshot they all see the same moment. */
+  load: Load;
+  /** What the rooms behind the doors can do; every door declares its own room's part. */
+  rooms: Rooms;
+  /** Ids minted for the creates of this operation, by the path of their field. */
+  minted: Map<string, string>;
+}
+
+/** Filled by the doors, each with what its room can do. */
+export interface Rooms {}
+
+export function createContext(options: { requestId: string; viewer: Viewer; db: Db; rooms: Rooms }): Context {
+  return { ...options, load: new Load(options.db, options.viewer.projectId), minted: new Map() };
+}

@@ -1,0 +1,33 @@
+import { GraphQLError } from 'graphql';
+import { InputValidationError } from '@pothos/plugin-validation';
+import type { Logger } from 'pino';
+import { UserError } from '../errors.ts';
+
+/**
+ * What a caller sees of an error: those that were made for callers as they are, always with a code, and of all others
+ * only that they happened, with the id under which the log has the rest.
+ */
+export function maskError(error: unknown, requestId: string, logger: Logger): GraphQLError {
+  const original = error instanceof GraphQLError ? error.originalError : error;
+  const place = error instanceof GraphQLError ? { nodes: error.nodes, path: error.path } : {};
+  if (error instanceof GraphQLError && (!original || original instanceof GraphQLError)) {
+    if (error.extensions.code) return error;
+    const code = error.nodes || error.source ? 'BAD_USER_INPUT' : 'BAD_REQUEST';
+    return new GraphQLError(error.message, {
+      ...place,
+      source: error.source,
+      positions: error.positions,
+      extensions: { ...error.extensions, code },
+    });
+  }
+  if (original instanceof UserError) return new GraphQLError(original.message, { ...place, extensions: { code: original.code } });
+  if (original instanceof InputValidationError) {
+    const message = original.issues.map((issue) => issue.message).join(' ');
+    return new GraphQLError(message, { ...place, extensions: { code: 'INVALID_INPUT' } });
+  }
+  logger.error({ err: original, requestId, path: place.path }, 'a request failed');
+  return new GraphQLError(`Something went wrong here; the log has it under request ${requestId}.`, {
+    ...place,
+    extensions: { code: 'INTERNAL', requestId },
+  });
+}

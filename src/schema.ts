@@ -1,0 +1,21 @@
+import type { GraphQLSchema } from 'graphql';
+import { builder } from './graphql/builder.ts';
+
+// The table of contents: every noun's door adds its part of the graph.
+import './graphql/scalars.ts';
+import './graphql/node.ts';
+import './auth/schema.ts';
+import './llm/schema.ts';
+import './files/schema.ts';
+import './usage/schema.ts';
+import './assistants/schema/settings.ts';
+import './assistants/schema/assistant.ts';
+import './threads/schema/message.ts';
+import './threads/schema/thread.ts';
+import './runs/schema/step.ts';
+import './runs/schema/run.ts';
+import './runs/schema/mutations.ts';
+import './runs/schema/events.ts';
+import './runs/schema/subscriptions.ts';
+
+export const createSchema = (): GraphQLSchema => builder.toSchema();
