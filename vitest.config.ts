@@ -1,0 +1,16 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    environment: 'node',
+    include: ['test/**/*.test.ts'],
+    exclude: ['test/bench/**'],
+    // Every file gets a process of its own: one that leaks a worker, a timer or a socket cannot hide behind the next.
+    pool: 'forks',
+    maxWorkers: 2,
+    // Milliseconds. A file that needs the embedded database starts one in its hooks, which a busy machine stretches.
+    testTimeout: 20_000,
+    hookTimeout: 60_000,
+    teardownTimeout: 20_000,
+  },
+});
