@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { LlmFunction, LlmMessage, LlmRequest } from './llm.ts';
-import { fillSchema, wordsOf } from './schema-filler.ts';
+import { fillSchema, wordsOf } from './fill-schema.ts';
 
 export type OfflineReply =
   | { type: 'text'; pieces: Iterable<string> }
@@ -36,11 +36,11 @@ function piecesOf(value: string): string[] {
 
 function plainAnswer(request: LlmRequest, asked: string): OfflineReply {
   const words = /\bwrite (?:me )?(\d{1,9}) words\b/i.exec(asked)?.[1];
-  if (words !== undefined) return { type: 'text', pieces: numbered(Number(words), 'word') };
+  if (words !== undefined) return { type: 'text', pieces: after(NAME, numbered(Number(words), 'word')) };
   const count = /\bcount (?:up )?to (\d{1,9})\b/i.exec(asked)?.[1];
-  if (count !== undefined) return { type: 'text', pieces: numbered(Number(count), '') };
+  if (count !== undefined) return { type: 'text', pieces: after(NAME, numbered(Number(count), '')) };
   const repeat = /^\s*(?:please\s+)?(?:repeat after me|repeat|say|echo)\b\s*:?\s*(\S[\s\S]*)$/i.exec(asked)?.[1];
-  if (repeat !== undefined) return text(/^(["'“]).*["'”]\s*$/s.test(repeat) ? repeat.trim().slice(1, -1) : repeat);
+  if (repeat !== undefined) return text(`${NAME} ${/^(["'“]).*["'”]\s*$/s.test(repeat) ? repeat.trim().slice(1, -1) : repeat}`);
   const said = asked.trim() === '' ? 'You said nothing that I can read.' : `You said: ${quote(asked)}`;
   const names = request.tools.map((tool) => tool.name).join(', ');
   const offer = names === '' ? '' : ` Name one of the functions ${names} and I call it.`;
@@ -48,6 +48,11 @@ function plainAnswer(request: LlmRequest, asked: string): OfflineReply {
     `${NAME} ${said} I see ${census(request.messages)}. I can repeat ("repeat after me: ..."), count ("count to 10") ` +
       `and write ("write 50 words").${offer} Connect a model server for real answers.`,
   );
+}
+
+function* after(opening: string, pieces: Iterable<string>): Generator<string, void, undefined> {
+  yield* piecesOf(`${opening} `);
+  yield* pieces;
 }
 
 function* numbered(count: number, word: string): Generator<string, void, undefined> {

@@ -88,3 +88,16 @@ export function finish(reason: string): object {
 }
 
 export const USAGE = { choices: [], usage: { prompt_tokens: 3, completion_tokens: 2, total_tokens: 5 } };
+
+/** Lists two models and answers everything else with "Hi!". */
+export function answerOk({ request, response }: Exchange): void {
+  if (request.method === 'GET') {
+    response.setHeader('content-type', 'application/json');
+    response.end(JSON.stringify({ data: [{ id: 'a', owned_by: 'me', created: 1_700_000_000 }, { id: 'b' }] }));
+    return;
+  }
+  const stream = streamTo(response);
+  stream.send(delta({ role: 'assistant', content: '' }), delta({ content: 'Hi' }), delta({ content: '!' }));
+  stream.send(finish('stop'), USAGE);
+  stream.end();
+}

@@ -93,7 +93,10 @@ function wallBeforeGenerated(from: string, to: string, typeOnly: boolean): strin
 function wallBehindDoor(room: string, to: Place): string | null {
   if (to.room === room || (to.room === 'graphql' && to.kind === 'room')) return null;
   if (to.kind === 'door' && below(room).has(to.room)) return null;
-  return `the door of ${room} imports ${room}, graphql and the doors of ${[...below(room)].join(', ')}`;
+  // What it tells its callers is made of what its room is made of; but it makes nothing happen in the rooms of work.
+  const behind = (ROOMS[room]?.may ?? []).filter((name) => name !== 'work');
+  if (to.kind === 'room' && behind.includes(to.room)) return null;
+  return `the door of ${room} imports graphql, ${[room, ...behind].join(', ')} and the doors of ${[...below(room)].join(', ')}`;
 }
 
 function mayImport(from: string, to: string, typeOnly: boolean): boolean {
