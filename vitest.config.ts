@@ -1,6 +1,9 @@
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
+  // What Node itself would choose: a package with a development build must not be there twice, once for our files and
+  // once for other packages.
+  ssr: { resolve: { conditions: ['node', 'module-sync'], externalConditions: ['node', 'module-sync'] } },
   test: {
     environment: 'node',
     include: ['test/**/*.test.ts'],

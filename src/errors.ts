@@ -80,6 +80,30 @@ export class TerminalError extends Error {
   }
 }
 
+interface LoggedError {
+  type: string;
+  message: string;
+  code?: string;
+  stack?: string;
+  cause?: LoggedError;
+}
+
+/**
+ * An error for the log: what it is and where it comes from, and none of the other fields that libraries hang on it.
+ * Databases quote whole rows in them (`detail`, `where`), and rows hold what people said.
+ */
+export function errorForLog(error: unknown, depth = 0): unknown {
+  if (!(error instanceof Error)) return error;
+  const { code } = error as { code?: unknown };
+  return {
+    type: error.constructor.name,
+    message: error.message,
+    ...(typeof code === 'string' ? { code } : {}),
+    ...(error.stack ? { stack: error.stack } : {}),
+    ...(error.cause instanceof Error && depth < 5 ? { cause: errorForLog(error.cause, depth + 1) as LoggedError } : {}),
+  };
+}
+
 export function assertNever(value: never): never {
   throw new Error(`unreachable: ${JSON.stringify(value)}`);
 }

@@ -1,6 +1,10 @@
 import pino from 'pino';
 import { type Config, ConfigError, readConfig } from './config.ts';
+import { errorForLog } from './errors.ts';
 import { createSkein } from './skein.ts';
+
+/** Seconds that closing may take beyond the drain time: saying goodbye to sockets, the last commits, the database. */
+const CLOSE_SECONDS = 10;
 
 function configOrExit(): Config {
   try {
@@ -13,14 +17,36 @@ function configOrExit(): Config {
 }
 
 const config = configOrExit();
-const logger = pino({ name: 'skein', level: config.logLevel, base: undefined, redact: ['key', 'secret', 'authorization'] });
+const logger = pino({
+  name: 'skein',
+  level: config.logLevel,
+  base: undefined,
+  redact: ['key', 'secret', 'authorization'],
+  serializers: { err: errorForLog },
+});
 
 try {
   const skein = await createSkein(config, logger);
-  const link = `${skein.url}/graphql${skein.key ? `#key=${encodeURIComponent(skein.key)}` : ''}`;
-  process.stdout.write(`\nSkein listens on ${skein.url}\nGraphiQL with your key: ${link}\n\n`);
-  const stop = (signal: string) => {
+  const lines = [`Skein listens on ${skein.url}`];
+  if (skein.newKeyFile) lines.push(`Your API key, shown this once and kept in ${skein.newKeyFile}: ${skein.key}`);
+  lines.push(
+    skein.key
+      ? `GraphiQL with your key: ${skein.url}/graphql#key=${encodeURIComponent(skein.key)}`
+      : `GraphiQL, which will ask for a key: ${skein.url}/graphql`,
+  );
+  process.stdout.write(`\n${lines.join('\n')}\n\n`);
+  let stopping = false;
+  const stop = (signal: NodeJS.Signals) => {
+    if (stopping) {
+      logger.warn({ signal }, 'asked to stop again: not waiting any longer; runs are taken up from what is committed');
+      process.exit(1);
+    }
+    stopping = true;
     logger.info({ signal }, 'asked to stop');
+    setTimeout(() => {
+      logger.error('shutting down took too long; runs are taken up from what is committed');
+      process.exit(1);
+    }, config.drainMs + CLOSE_SECONDS * 1000).unref();
     skein.close().then(
       () => process.exit(0),
       (error: unknown) => {
@@ -29,8 +55,8 @@ try {
       },
     );
   };
-  process.once('SIGTERM', stop);
-  process.once('SIGINT', stop);
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
 } catch (error) {
   logger.fatal({ err: error }, `Skein cannot start: ${(error as Error).message}`);
   process.exit(1);

@@ -5,7 +5,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { createAssistants } from './assistants/assistants.ts';
-import { createKeys } from './auth/keys.ts';
+import { createKeys, type Keys } from './auth/keys.ts';
 import type { Config } from './config.ts';
 import { type Database, openDatabase } from './db/open-database.ts';
 import { createWorker } from './engine/worker.ts';
@@ -18,6 +18,7 @@ import { createOperations } from './graphql/operation.ts';
 import type { Llm } from './llm/llm.ts';
 import { createOffline } from './llm/offline.ts';
 import { createOpenAi } from './llm/openai.ts';
+import { type ClaimedRun, RUN_LEASES } from './runs/rows.ts';
 import { createRuns } from './runs/runs.ts';
 import { createSchema } from './schema.ts';
 import { createHttpServer } from './server/http.ts';
@@ -33,6 +34,8 @@ export interface Skein {
   readonly url: string;
   /** A key with all scopes, as long as this process knows one. */
   readonly key: string | null;
+  /** Where the first key was written, when this start has made it. */
+  readonly newKeyFile: string | null;
   /** Things that are open: for tests that prove that nothing leaks. */
   counts(): { followers: number; listeners: number; sockets: number; activeRuns: number };
   /** Drains and closes; what is still running after the drain time is handed back. */
@@ -65,14 +68,11 @@ async function start(config: Config, logger: Logger, db: Database, closing: (() 
   const tail = createTail({ db, pollMs: POLL_MS, logger });
   const log = createEventLog({ db, tail, windowMs: LOG_WINDOW_MS, logger });
   closing.push(() => log.close());
-  const leases = createLeases<{ threadId: string; lastEvent: number }>({
+  const leases = createLeases<ClaimedRun>({
     db,
     owner: `${hostname()}:${process.pid}:${randomBytes(6).toString('base64url')}`,
     leaseMs: config.leaseMs,
-    table: 'run',
-    ready: `status in ('QUEUED', 'IN_PROGRESS')`,
-    stop: 'cancel_requested_at is not null',
-    returning: `t.thread_id as "threadId", (select coalesce(max(number), 0)::int from event where thread_id = t.thread_id) as "lastEvent"`,
+    ...RUN_LEASES,
   });
   // Who holds the data folder is alone: whoever had a lease before is gone.
   if (db.embedded) await leases.voidAll();
@@ -80,7 +80,10 @@ async function start(config: Config, logger: Logger, db: Database, closing: (() 
   const keys = createKeys({ db, onRevoked: (keyId) => wake.wake('keys', keyId) });
   const offKeys = wake.on('keys', () => keys.forget());
   const first = await keys.ensureFirst(config.bootstrapKey);
-  const key = keepKey(config, first, logger);
+  const keyFile = join(config.dataDir, 'api-key');
+  const newKeyFile = first?.made && !config.bootstrapKey ? keyFile : null;
+  if (newKeyFile) keep(first!.secret, newKeyFile);
+  const key = await usable(keys, first?.secret ?? keptKey(keyFile), logger);
   const runs = createRuns({ db, log, leases, wake, expiresAfterMs: config.runExpiresAfterMs });
   const rooms: Rooms = {
     keys,
@@ -125,6 +128,7 @@ async function start(config: Config, logger: Logger, db: Database, closing: (() 
   const http = createHttpServer({
     operations,
     context,
+    onRevoked: (listener) => wake.on('keys', listener),
     async notReady(): Promise<Record<string, string> | null> {
       if (draining) return { server: 'It is shutting down.' };
       try {
@@ -162,6 +166,7 @@ async function start(config: Config, logger: Logger, db: Database, closing: (() 
   return {
     url,
     key,
+    newKeyFile,
     counts: () => ({
       followers: tail.followers,
       listeners: wake.listeners,
@@ -173,9 +178,10 @@ async function start(config: Config, logger: Logger, db: Database, closing: (() 
       logger.info('shutting down');
       const closed = new Promise((resolve) => http.close(resolve));
       await worker.close(config.drainMs);
-      tail.close();
+      // Readers are cut off before their streams end: an end would tell them that there is nothing more to come.
       await sockets.close();
       http.closeAllConnections();
+      tail.close();
       await closed;
       await log.close();
       offKeys();
@@ -217,14 +223,18 @@ function facts(config: Config, db: Database, llm: Llm): Rooms['server'] {
   };
 }
 
-/** The first key is printed once and kept for its operator alone; later starts read it from where it was kept. */
-function keepKey(config: Config, first: { secret: string; made: boolean } | null, logger: Logger): string | null {
-  const file = join(config.dataDir, 'api-key');
-  if (first?.made && !config.bootstrapKey) {
-    writeFileSync(file, `${first.secret}\n`, { mode: 0o600 });
-    chmodSync(file, 0o600);
-    logger.info({ file }, 'made the first API key');
-  }
-  if (first) return first.secret;
-  return existsSync(file) ? readFileSync(file, 'utf8').trim() : null;
+/** The first key is kept for its operator alone. */
+function keep(secret: string, file: string): void {
+  writeFileSync(file, `${secret}\n`, { mode: 0o600 });
+  // The mode above is for a new file; one that was there keeps its own.
+  chmodSync(file, 0o600);
+}
+
+const keptKey = (file: string): string | null => (existsSync(file) ? readFileSync(file, 'utf8').trim() : null);
+
+/** The key, unless it was revoked since, or belongs to another database. */
+async function usable(keys: Keys, key: string | null, logger: Logger): Promise<string | null> {
+  if (key === null || (await keys.authenticate(key))) return key;
+  logger.warn('the key that is kept in DATA_DIR is no longer good; SKEIN_BOOTSTRAP_KEY sets another');
+  return null;
 }

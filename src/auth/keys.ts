@@ -39,7 +39,14 @@ export const hashOf = (secret: string): string => createHash('sha256').update(se
 
 export function createKeys({ db, onRevoked }: { db: Db; onRevoked: (keyId: string) => void }): Keys {
   const believed = new Map<string, { viewer: Viewer; until: number }>();
+  // Counts revocations: what was read of a key before one is not believed after it.
+  let revocations = 0;
   const { prisma } = db;
+
+  const forget = () => {
+    revocations += 1;
+    believed.clear();
+  };
 
   async function insertKey(projectId: string, name: string, scopes: readonly Scope[], secret: string) {
     const id = mintId('ApiKey');
@@ -68,6 +75,7 @@ export function createKeys({ db, onRevoked }: { db: Db; onRevoked: (keyId: strin
       const hash = hashOf(secret);
       const known = believed.get(hash);
       if (known && known.until > Date.now()) return known.viewer;
+      const readAt = revocations;
       const [row] = await db.query<{ id: string; projectId: string; scopes: Scope[] }>({
         name: 'key-authenticate',
         text: 'select id, project_id as "projectId", scopes from api_key where hash = $1 and revoked_at is null',
@@ -77,7 +85,7 @@ export function createKeys({ db, onRevoked }: { db: Db; onRevoked: (keyId: strin
       if (!row) return null;
       const viewer = { keyId: row.id, projectId: row.projectId, scopes: row.scopes };
       if (believed.size > 10_000) believed.clear();
-      believed.set(hash, { viewer, until: Date.now() + BELIEVED_MS });
+      if (readAt === revocations) believed.set(hash, { viewer, until: Date.now() + BELIEVED_MS });
       return viewer;
     },
 
@@ -107,7 +115,7 @@ export function createKeys({ db, onRevoked }: { db: Db; onRevoked: (keyId: strin
       if (count === 0 && !(await prisma.apiKey.findUnique({ where: { id: keyId }, select: { id: true } }))) {
         throw new NotFoundError('API key', keyId, ['input', 'apiKeyId']);
       }
-      believed.clear();
+      forget();
       onRevoked(keyId);
     },
 
@@ -124,7 +132,7 @@ export function createKeys({ db, onRevoked }: { db: Db; onRevoked: (keyId: strin
       return { secret, made: true };
     },
 
-    forget: () => believed.clear(),
+    forget,
   };
 }
 

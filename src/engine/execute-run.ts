@@ -101,13 +101,15 @@ export async function executeRun(held: HeldRun, options: ExecuteOptions, signal:
 
 /**
  * The chunks of one model turn, each with the prompt that it answers. A call that failed before its first chunk is
- * made again where that makes sense; a prompt that the server finds too long is cut once more. Ends without a chunk
- * when the prompt cannot be made to fit.
+ * made again where that makes sense; a prompt that the server finds too long is cut once more, where it can be. Ends
+ * without a chunk when the prompt cannot be made to fit.
  */
 async function* answer(held: HeldRun, options: ExecuteOptions, signal: AbortSignal): AsyncGenerator<[LlmChunk, Prompt]> {
   let shrink = 1;
+  let tooLong: LlmError | null = null;
   for (let tries = 1; ; tries++) {
     const prompt = await buildPrompt(held, options.contextTokens, shrink);
+    if (!prompt && tooLong) throw tooLong;
     if (!prompt) return;
     signal.throwIfAborted();
     let begun = false;
@@ -121,6 +123,7 @@ async function* answer(held: HeldRun, options: ExecuteOptions, signal: AbortSign
       if (begun || !(error instanceof LlmError)) throw error;
       if (error.code === 'context_length_exceeded' && shrink === 1) {
         shrink = 0.5;
+        tooLong = error;
         continue;
       }
       const pause = error.retryAfterMs ?? FIRST_PAUSE_MS * 2 ** (tries - 1);

@@ -21,7 +21,8 @@ const IMAGE_TOKENS = { LOW: 85, AUTO: 1105, HIGH: 1105 };
 /**
  * The prompt of a run's next turn: its instructions, the thread's messages cut by its truncation strategy, and whole
  * what the run itself has said, called and been told so far. Tool traffic of earlier runs does not enter.
- * Null when what cannot be cut is too long by itself.
+ * Null when what cannot be cut is too long by itself. `shrink` below 1 is for a prompt that the server found too long
+ * whatever we had counted: only that part of it is kept.
  */
 export async function buildPrompt(held: HeldRun, contextTokens: number, shrink: number): Promise<Prompt | null> {
   const { config, usage } = held;
@@ -33,8 +34,8 @@ export async function buildPrompt(held: HeldRun, contextTokens: number, shrink: 
   const said = history.messages.flatMap((message) => promptMessage(message) ?? []);
 
   const promptBudget = config.maxPromptTokens === null ? Infinity : config.maxPromptTokens - usage.promptTokens;
-  const budget = Math.floor(Math.min(promptBudget, contextTokens * (1 - MARGIN)) * shrink);
-  const kept = await fit([...fixed, ...own], said, JSON.stringify(functions), budget);
+  const budget = Math.floor(Math.min(promptBudget, contextTokens * (1 - MARGIN)));
+  const kept = await fit([...fixed, ...own], said, JSON.stringify(functions), budget, shrink);
   if (!kept) return null;
   const remaining = config.maxCompletionTokens === null ? null : config.maxCompletionTokens - usage.completionTokens;
   return {
@@ -58,11 +59,19 @@ export async function buildPrompt(held: HeldRun, contextTokens: number, shrink: 
  * Keeps what fits: the newest messages, and the first of the thread when there is room for it, so that what is left
  * out is in the middle. Nothing is counted while a bound on the tokens says that all of it fits.
  */
-async function fit(always: LlmMessage[], said: LlmMessage[], tools: string, budget: number): Promise<LlmMessage[] | null> {
+async function fit(
+  always: LlmMessage[],
+  said: LlmMessage[],
+  tools: string,
+  budget: number,
+  shrink: number,
+): Promise<LlmMessage[] | null> {
   const all = [...always, ...said];
-  if (all.reduce((sum, message) => sum + tokensOf(message, tokenBound), tokenBound(tools)) <= budget) return said;
+  const sizeBy = (count: (text: string) => number) => all.reduce((sum, message) => sum + tokensOf(message, count), count(tools));
+  if (shrink === 1 && sizeBy(tokenBound) <= budget) return said;
   const count = await tokenCounter();
-  let left = budget - always.reduce((sum, message) => sum + tokensOf(message, count), count(tools));
+  const limit = shrink === 1 ? budget : Math.floor(Math.min(budget, sizeBy(count)) * shrink);
+  let left = limit - always.reduce((sum, message) => sum + tokensOf(message, count), count(tools));
   if (left < 0) return null;
   const [first, ...rest] = said;
   if (!first) return said;

@@ -2,7 +2,8 @@ import type { Logger } from 'pino';
 import type { Db } from '../db/db.ts';
 import { FenceLostError, type EventLog } from '../events/log.ts';
 import type { Llm } from '../llm/llm.ts';
-import { beginRun, type RunClaim } from '../runs/held-run.ts';
+import { claimRuns, endClaimed, type HeldRun, type RunClaim } from '../runs/held-run.ts';
+import type { ClaimedRun } from '../runs/rows.ts';
 import type { Runs } from '../runs/runs.ts';
 import type { Leases } from '../work/leases.ts';
 import type { Wake } from '../work/wake.ts';
@@ -21,7 +22,7 @@ export interface Worker {
 export interface WorkerOptions {
   db: Db;
   log: EventLog;
-  leases: Leases<{ threadId: string; lastEvent: number }>;
+  leases: Leases<ClaimedRun>;
   wake: Wake;
   runs: Runs;
   llm: Llm;
@@ -61,9 +62,12 @@ export function createWorker(options: WorkerOptions): Worker {
       let claimed = 0;
       const room = Math.min(CLAIM_BATCH, concurrency - active.size);
       try {
-        const claims = room > 0 ? await leases.claim(room) : [];
-        claimed = claims.length;
-        for (const claim of claims) start(claim);
+        if (room > 0) {
+          const { begun, over } = await claimRuns(options, room);
+          claimed = begun.length + over.length;
+          for (const held of begun) start(held.run.id, (stop) => execute(held, stop));
+          for (const claim of over) start(claim.id, () => end(claim));
+        }
         if (claimed === 0) await runs.expireOverdue();
       } catch (error) {
         logger.error({ err: error }, 'claiming runs failed; trying again');
@@ -73,40 +77,42 @@ export function createWorker(options: WorkerOptions): Worker {
     }
   }
 
-  function start(claim: RunClaim): void {
+  function start(runId: string, work: (stop: AbortController) => Promise<void>): void {
     const stop = new AbortController();
-    const done = execute(claim, stop).finally(() => {
-      if (active.get(claim.id)?.stop === stop) active.delete(claim.id);
-      if (active.size === concurrency - 1) nudged();
-    });
-    active.set(claim.id, { stop, done });
+    const done = work(stop)
+      .catch((error: unknown) => {
+        // Its lease runs out, and the run is taken over from what is committed.
+        if (error instanceof FenceLostError) logger.warn({ runId }, 'the run is another worker’s now');
+        else logger.error({ err: error, runId }, 'executing the run failed; it is taken over when its lease ends');
+      })
+      .finally(() => {
+        if (active.get(runId)?.stop === stop) active.delete(runId);
+        if (active.size === concurrency - 1) nudged();
+      });
+    active.set(runId, { stop, done });
   }
 
-  async function execute(claim: RunClaim, stop: AbortController): Promise<void> {
-    const log = logger.child({ runId: claim.id });
+  async function execute(held: HeldRun, stop: AbortController): Promise<void> {
+    const { id, attempt, expiresAt } = held.run;
+    const log = logger.child({ runId: id });
     const started = performance.now();
-    let expiry: NodeJS.Timeout | null = null;
+    if (attempt > 1) log.warn({ attempt }, 'took over a run whose worker was lost');
+    const left = expiresAt!.getTime() - Date.now();
+    // Beyond what a timer can hold, others will have restarted this process long before.
+    const expiry = left < 2 ** 31 ? setTimeout(() => stop.abort(new Stopped('expire')), Math.max(0, left)) : undefined;
     try {
-      const held = await beginRun(options, claim);
-      if (!held) return;
-      if (claim.takenOver) log.warn({ attempt: held.run.attempt }, 'took over a run whose worker was lost');
-      const left = held.run.expiresAt!.getTime() - Date.now();
-      // Beyond what a timer can hold, the heartbeat's owner will have changed long before.
-      if (left < 2 ** 31) expiry = setTimeout(() => stop.abort(new Stopped('expire')), Math.max(0, left));
       const signal = AbortSignal.any([stop.signal, held.lost]);
       await executeRun(held, options, signal);
       const ms = Math.round(performance.now() - started);
       if (!signal.aborted) log.info({ ms }, 'run left the worker');
       else if (signal.reason instanceof Stopped) log.info({ ms, why: signal.reason.why }, 'run was stopped');
       else throw signal.reason;
-    } catch (error) {
-      // Its lease runs out, and the run is taken over from what is committed.
-      if (error instanceof FenceLostError) log.warn('the run is another worker’s now');
-      else log.error({ err: error }, 'executing the run failed; it is taken over when its lease ends');
     } finally {
-      if (expiry) clearTimeout(expiry);
+      clearTimeout(expiry);
     }
   }
+
+  const end = (claim: RunClaim) => endClaimed(options, claim);
 
   async function heartbeat(ids: string[]): Promise<void> {
     // Asked of those that are active now: a run may be parked, resumed and claimed again while the answer is on its way.

@@ -40,6 +40,14 @@ export interface StoredEvent {
   body: EventBody;
 }
 
+/** An event that has no place in the log yet. */
+export type NewEvent = Pick<StoredEvent, 'runId' | 'body'>;
+
+export const inRun = (runId: string, bodies: readonly EventBody[]): NewEvent[] => bodies.map((body) => ({ runId, body }));
+
+/** What callers do to a thread belongs to none of its runs. */
+export const byCaller = (bodies: readonly EventBody[]): NewEvent[] => bodies.map((body) => ({ runId: null, body }));
+
 /** Ids in a log are of our own minting, so the part behind the prefix is enough, and short on the wire. */
 export function cursorOf(threadId: string, number: number): string {
   return `${threadId.slice(threadId.indexOf('_') + 1)}.${number}`;

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import type { Db, Queryable, Sql, Tx } from '../db/db.ts';
 import { sqlState, UNIQUE_VIOLATION } from '../db/db.ts';
-import { type EventBody, merge, type StoredEvent } from './event.ts';
+import { type EventBody, merge, type NewEvent, type StoredEvent } from './event.ts';
 import type { Tail } from './tail.ts';
 
 /** Somebody else has written at the place where this writer stood: it no longer holds the thread. */
@@ -14,7 +14,9 @@ export interface EventLog {
    * Writes events behind `after` as part of a transaction whose caller holds the thread: its row lock with no active
    * run, or the run that is active. Published once it is committed. Returns the last number.
    */
-  append(tx: Tx, threadId: string, runId: string | null, after: number, bodies: EventBody[]): number;
+  append(tx: Tx, threadId: string, after: number, events: NewEvent[]): number;
+  /** The same for several threads, with one statement. */
+  appendAll(tx: Tx, parts: { threadId: string; after: number; events: NewEvent[] }[]): void;
   /** A writer for the owner of a thread's active run, standing behind event `after`. */
   pen(threadId: string, runId: string, after: number): Pen;
   close(): Promise<void>;
@@ -96,21 +98,31 @@ export function createEventLog(options: { db: Db; tail: Tail; windowMs: number; 
     }
   }
 
+  function append(tx: Tx, parts: { threadId: string; after: number; events: NewEvent[] }[]): void {
+    const at = new Date();
+    const placed = parts
+      .filter(({ events }) => events.length > 0)
+      .map(({ threadId, after, events }) =>
+        events.map(({ runId, body }, i): StoredEvent => ({ threadId, number: after + 1 + i, runId, at, body })),
+      );
+    if (placed.length === 0) return;
+    tx.write(insertEvents(placed.flat()));
+    tx.afterCommit(() => {
+      for (const events of placed) tail.publish(events[0]!.threadId, events);
+    });
+  }
+
   function written(pen: OwnersPen, events: StoredEvent[]): void {
     tail.publish(pen.threadId, events);
     pen.done(events);
   }
 
   return {
-    append(tx, threadId, runId, after, bodies) {
-      const at = new Date();
-      const events = bodies.map((body, i) => ({ threadId, number: after + 1 + i, runId, at, body }));
-      if (events.length > 0) {
-        tx.write(insertEvents(events));
-        tx.afterCommit(() => tail.publish(threadId, events));
-      }
+    append(tx, threadId, after, events) {
+      append(tx, [{ threadId, after, events }]);
       return after + events.length;
     },
+    appendAll: append,
     pen: (threadId, runId, after) =>
       new OwnersPen(db, tail, threadId, runId, after, (pen) => {
         if (closed) throw new Error('the event log is closed');

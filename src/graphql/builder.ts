@@ -8,6 +8,7 @@ import type PrismaTypes from '../generated/pothos-types.ts';
 import { getDatamodel } from '../generated/pothos-types.ts';
 import { nounOf } from '../ids.ts';
 import type { Context } from './context.ts';
+import { COST_LIMITS, overCost } from './cost.ts';
 import { RequestError } from './errors.ts';
 import { payloadPlugin } from './payload-plugin.ts';
 
@@ -55,13 +56,8 @@ export const builder = new SchemaBuilder<BaseTypes>({
     defaultComplexity: 1,
     // Lists without arguments hold a few things (tools, parts, calls); connections multiply by their page instead.
     defaultListMultiplier: 3,
-    limit: { complexity: 1_000_000, depth: 25, breadth: 2000 },
-    complexityError: (kind, { complexity, maxComplexity, depth, maxDepth, breadth, maxBreadth }) =>
-      new RequestError(
-        'OVER_COST',
-        `The operation is too large (${kind}): cost ${complexity} of ${maxComplexity}, depth ${depth} of ${maxDepth}, ` +
-          `breadth ${breadth} of ${maxBreadth}. Ask for smaller pages or fewer levels.`,
-      ),
+    limit: COST_LIMITS,
+    complexityError: (_kind, cost) => overCost(cost),
   },
 });
 

@@ -14,7 +14,7 @@ export function connectionOf<Row extends object>(name: string, Node: ObjectRef<T
   const known = made.get(name);
   if (known) return known as unknown as ObjectRef<Types, Page<Row>>;
   const Edge = builder.objectRef<{ cursor: string; node: Row }>(`${name}Edge`).implement({
-    description: `A ${name} at its place in a list.`,
+    description: `One ${name} at its place in a list.`,
     fields: (t) => ({
       cursor: t.exposeString('cursor', { description: 'Opaque place in the list, for `after` and `before`.' }),
       node: t.field({ type: Node, description: `The ${name}.`, resolve: ({ node }) => node as never }),

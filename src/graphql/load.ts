@@ -202,7 +202,9 @@ where t.id = any($1) and t.project_id = $2${options.where ? ` and ${options.wher
   return {
     name: `${table}-by-id`,
     async read(q, projectId, ids) {
-      const rows = await q.query<Row>({ name: `by-id-${table}`, text, values: [ids, projectId] });
+      // No id holds a NUL, and the database refuses to be asked for one.
+      const possible = ids.filter((id) => !id.includes('\0'));
+      const rows = await q.query<Row>({ name: `by-id-${table}`, text, values: [possible, projectId] });
       const found = new Map(rows.map((row) => [row.id, row]));
       return ids.map((id) => found.get(id) ?? null);
     },

@@ -10,19 +10,22 @@ import { UserError } from '../errors.ts';
 export function maskError(error: unknown, requestId: string, logger: Logger): GraphQLError {
   const original = error instanceof GraphQLError ? error.originalError : error;
   const place = error instanceof GraphQLError ? { nodes: error.nodes, path: error.path } : {};
-  if (error instanceof GraphQLError && (!original || original instanceof GraphQLError)) {
-    if (error.extensions.code) return error;
-    const code = error.nodes || error.source ? 'BAD_USER_INPUT' : 'BAD_REQUEST';
+  const refused = original instanceof InputValidationError ? original : null;
+  if (error instanceof GraphQLError && !refused && (!original || original instanceof GraphQLError)) {
+    const known = error.extensions.code;
+    if (known && !('originalError' in error.extensions)) return error;
+    const code = known ?? (error.nodes || error.source ? 'BAD_USER_INPUT' : 'BAD_REQUEST');
     return new GraphQLError(error.message, {
       ...place,
       source: error.source,
       positions: error.positions,
-      extensions: { ...error.extensions, code },
+      // Only the status of what came with it: the rest tells of the libraries that refused it.
+      extensions: { code, ...(error.extensions.http ? { http: error.extensions.http } : {}) },
     });
   }
   if (original instanceof UserError) return new GraphQLError(original.message, { ...place, extensions: { code: original.code } });
-  if (original instanceof InputValidationError) {
-    const message = original.issues.map((issue) => issue.message).join(' ');
+  if (refused) {
+    const message = refused.issues.map((issue) => issue.message).join(' ');
     return new GraphQLError(message, { ...place, extensions: { code: 'INVALID_INPUT' } });
   }
   logger.error({ err: original, requestId, path: place.path }, 'a request failed');

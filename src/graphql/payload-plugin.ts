@@ -23,7 +23,7 @@ class PayloadPlugin<Types extends SchemaTypes> extends BasePlugin<Types> {
         const { input } = args as { input: Record<string, unknown> };
         return await idempotent(context as Context, fieldConfig.name, creates, input, String(info.path.key), resolve);
       } catch (error) {
-        return { userErrors: userErrors(error) };
+        return { userErrors: userErrors(error).map(asValue) };
       }
     };
   }
@@ -39,6 +39,9 @@ function userErrors(error: unknown): UserError[] {
   }
   throw error;
 }
+
+/** GraphQL takes an Error that a resolver returns for one that it throws, so what is shown is a plain object. */
+const asValue = (error: UserError): object => ({ ...error, message: error.message });
 
 declare global {
   export namespace PothosSchemaTypes {

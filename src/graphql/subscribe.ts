@@ -8,7 +8,9 @@ import {
   validateSubscriptionArgs,
 } from 'graphql';
 import type { Context } from './context.ts';
+import { costErrors } from './cost.ts';
 import { Snapshot } from './event-source.ts';
+import { createProjection, type Projection } from './projection.ts';
 
 /**
  * Runs a subscription, for WebSockets and SSE alike. Everything that may refuse it happens before the first event; a
@@ -20,6 +22,8 @@ export async function subscribe(
 ): Promise<AsyncIterableIterator<ExecutionResult> | ExecutionResult> {
   const validated = validateSubscriptionArgs(args);
   if (!('schema' in validated)) return mask({ errors: validated });
+  const refused = costErrors(args);
+  if (refused.length > 0) return mask({ errors: refused });
   const source = await createSourceEventStream(validated);
   return isIterator(source) ? new Results(validated, source, mask) : mask(source as ExecutionResult);
 }
@@ -30,6 +34,7 @@ class Results implements AsyncIterableIterator<ExecutionResult> {
   readonly #args: ValidatedSubscriptionArgs;
   readonly #source: AsyncIterator<unknown>;
 
+  readonly #project: Projection;
   #failed = false;
   readonly #mask: (result: ExecutionResult) => ExecutionResult;
 
@@ -37,6 +42,7 @@ class Results implements AsyncIterableIterator<ExecutionResult> {
     this.#args = args;
     this.#source = source;
     this.#mask = mask;
+    this.#project = createProjection(args);
   }
 
   async next(): Promise<IteratorResult<ExecutionResult, undefined>> {
@@ -54,12 +60,15 @@ class Results implements AsyncIterableIterator<ExecutionResult> {
     }
   }
 
-  #execute(rootValue: unknown, contextValue = this.#args.contextValue): ExecutionResult | Promise<ExecutionResult> {
-    return executeSubscriptionEvent({ ...this.#args, rootValue, contextValue });
+  #execute(rootValue: unknown): ExecutionResult | Promise<ExecutionResult> {
+    const data = this.#project(rootValue);
+    return data ? { data } : executeSubscriptionEvent({ ...this.#args, rootValue });
   }
 
   #executeSnapshot(snapshot: Snapshot<unknown>): Promise<ExecutionResult> {
-    return snapshot.take(async (event, load) => this.#execute(event, { ...(this.#args.contextValue as Context), load }));
+    return snapshot.take(async (rootValue, load) =>
+      executeSubscriptionEvent({ ...this.#args, rootValue, contextValue: { ...(this.#args.contextValue as Context), load } }),
+    );
   }
 
   async return(): Promise<IteratorResult<ExecutionResult, undefined>> {

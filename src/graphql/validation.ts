@@ -44,17 +44,28 @@ const Metadata = z.unknown().transform((value, context): Record<string, string> 
 });
 
 export const metadata = Metadata.nullish().transform((value) => value ?? {});
+/** For updates: absent = unchanged. What is there is checked as by `schema`, in its words. */
+export const unchanged = <Schema extends z.ZodType>(schema: Schema) =>
+  z
+    .unknown()
+    .transform((value, context): z.output<Schema> | undefined => {
+      if (value === undefined) return undefined;
+      const result = schema.safeParse(value);
+      if (result.success) return result.data;
+      for (const { path, message } of result.error.issues) context.addIssue({ code: 'custom', path, message });
+      return z.NEVER;
+    })
+    .optional();
+
 /** Replaces the whole map; null empties it. */
-export const metadataChange = z
-  .union([z.undefined(), z.null(), Metadata])
-  .transform((value) => (value === null ? {} : value));
+export const metadataChange = unchanged(metadata);
 
 /** JSON of any shape, up to `max` characters of text. */
 export const json = (what: string, max: number) =>
   z.unknown().superRefine((value, context) => {
     const written = JSON.stringify(value) ?? '';
     if (written.length > max) context.addIssue(`The ${what} is too large: ${written.length} characters of JSON, at most ${max}.`);
-    else if (/\\u0000|\\ud[89ab]/i.test(written)) context.addIssue(`The ${what} must not hold NUL characters or half surrogate pairs.`);
+    else if (/(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/i.test(written)) context.addIssue(`The ${what} must not hold NUL characters or half surrogate pairs.`);
   });
 
 /** A JSON Schema as an object. */

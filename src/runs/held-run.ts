@@ -1,18 +1,17 @@
-import type { Db, Tx } from '../db/db.ts';
-import type { ContentDelta, EventBody, ToolCallDelta } from '../events/event.ts';
-import { FenceLostError, last, type EventLog, type Pen } from '../events/log.ts';
+import { type Db, sqlState, type Tx, UNIQUE_VIOLATION } from '../db/db.ts';
+import { type ContentDelta, type EventBody, inRun, type NewEvent, type ToolCallDelta } from '../events/event.ts';
+import type { EventLog, Pen } from '../events/log.ts';
 import { readEvents } from '../events/tail.ts';
 import { mintId } from '../ids.ts';
 import { applyDeltas, finished, runsMessage, type ContentPart, type Message } from '../threads/message.ts';
-import { finishMessage, insertMessage, lastPositionOf, readHistory, readRunMessages } from '../threads/threads.ts';
+import { finishMessage, insertMessage, lockHeldThread, readHistory, readRunMessages } from '../threads/threads.ts';
 import { addUsage, NO_USAGE, type Usage } from '../usage/usage.ts';
 import type { Claim, Leases } from '../work/leases.ts';
-import { insertStep, readSteps, RUN_COLUMNS, saveRun, saveStep } from './rows.ts';
+import { insertStep, isAskedToStop, readSteps, saveRun, saveStep, type ClaimedRun } from './rows.ts';
 import type { FunctionToolCall, Run, RunConfig, RunStep } from './run.ts';
 import { close, endStep, moved, settle, type Outcome, type Unfinished } from './settle.ts';
-import { isFinal } from './status.ts';
 
-export type RunClaim = Claim & { threadId: string; lastEvent: number };
+export type RunClaim = Claim & ClaimedRun;
 
 /**
  * A run in the hands of its worker, and everything the worker may do with it. Each verb is one transaction that
@@ -46,64 +45,71 @@ export interface HeldRun {
 interface Deps {
   db: Db;
   log: EventLog;
-  leases: Leases;
+  leases: Leases<ClaimedRun>;
 }
 
+/** Tries of a claim that meets a worker which has lost its lease and does not know it yet. */
+const CLAIM_TRIES = 10;
+
 /**
- * Begins (or takes over) a claimed run. Null when there is nothing to do: it was asked to stop, its time is over, or
- * it is no longer this worker's. What an earlier worker left half written is closed; what it committed is kept.
+ * Claims runs and begins them, in one transaction: a claim has an event of its own, behind which nothing of an earlier
+ * worker's can land. What that one left half written is closed; what it committed is kept. `over` are claimed runs
+ * that are only to be ended.
  */
-export async function beginRun(deps: Deps, claim: RunClaim): Promise<HeldRun | null> {
-  let { lastEvent } = claim;
+export async function claimRuns(deps: Deps, limit: number): Promise<{ begun: HeldRun[]; over: RunClaim[] }> {
   for (let tries = 1; ; tries++) {
-    const pen = deps.log.pen(claim.threadId, claim.id, lastEvent);
     try {
-      return await begin(deps, claim, pen);
+      return await deps.db.tx(async (tx) => {
+        const claims = await deps.leases.claim(tx, limit);
+        const begun = await Promise.all(claims.filter((claim) => claim.begun).map((claim) => begin(deps, tx, claim)));
+        deps.log.appendAll(tx, begun.map(({ run, after, events }) => ({ threadId: run.run.threadId, after, events })));
+        return { begun: begun.map(({ run }) => run), over: claims.filter((claim) => !claim.begun) };
+      });
     } catch (error) {
-      // The worker before us wrote once more after we had claimed: what stands in the log now is where we begin.
-      if (!(error instanceof FenceLostError) || tries === 10) throw error;
-      lastEvent = await last(deps.db, claim.threadId);
+      // It wrote once more after we had read the end of its log: what stands there now is where we begin.
+      if (sqlState(error) !== UNIQUE_VIOLATION || tries === CLAIM_TRIES) throw error;
     }
   }
 }
 
-async function begin(deps: Deps, claim: RunClaim, pen: Pen): Promise<HeldRun | null> {
-  let held: RunInHand | null = null;
+async function begin(deps: Deps, tx: Tx, claim: RunClaim): Promise<{ run: HeldRun; after: number; events: NewEvent[] }> {
+  const run = runOf(claim);
+  // Nobody has had it before its first claim.
+  const steps = claim.epoch === 1 ? [] : await readSteps(tx, run.id);
+  const bodies = abandon(tx, await readUnfinished(tx, run, steps));
+  const events = inRun(run.id, [...bodies, { type: 'RunStatusChanged', run }]);
+  const pen = deps.log.pen(run.threadId, run.id, claim.logEnd + events.length);
+  const committed = steps.filter(({ status }) => status === 'COMPLETED');
+  const held = new RunInHand(deps, pen, run, claim.config, committed, steps.length, claim.lastPosition, usageOf(steps));
+  return { run: held, after: claim.logEnd, events };
+}
+
+/** Ends a run that was claimed after it had been asked to stop, or after its time was over. */
+export async function endClaimed(deps: Deps, claim: RunClaim): Promise<void> {
+  const run = runOf(claim);
+  const pen = deps.log.pen(run.threadId, run.id, claim.logEnd);
   await pen.commit(async (tx, next) => {
-    const [[row], steps, lastPosition] = await Promise.all([
-      tx.query<Run & { config: RunConfig }>({
-        name: 'run-begin',
-        text: `select ${RUN_COLUMNS}, r.config from run r where id = $1 and owner = $2 and epoch = $3`,
-        values: [claim.id, deps.leases.owner, claim.epoch],
-      }),
-      readSteps(tx, claim.id),
-      lastPositionOf(tx, claim.threadId),
-    ]);
-    if (!row || isFinal(row.status)) return [];
-    const { config, ...stored } = row;
-    const run = { ...stored, attempt: stored.attempt + (claim.takenOver ? 1 : 0) };
-    const open = steps.filter(({ status }) => status === 'IN_PROGRESS');
-    const unfinished = open.length > 0 ? await readUnfinished(tx, run, open) : NOTHING;
-    const usage = steps.reduce((sum, step) => (step.usage ? addUsage(sum, step.usage) : sum), NO_USAGE);
-    if (run.cancelRequestedAt || (run.expiresAt && run.expiresAt <= new Date())) {
-      const outcome: Outcome = { status: run.cancelRequestedAt ? 'CANCELLED' : 'EXPIRED' };
-      return settle(tx, deps.leases, next, run, unfinished, outcome, usage, null);
-    }
-    const events = abandon(tx, unfinished);
-    const begun = moved(run, 'IN_PROGRESS', { startedAt: new Date() });
-    saveRun(tx, begun);
-    events.push({ type: 'RunStatusChanged', run: begun });
-    const committed = steps.filter(({ status }) => status === 'COMPLETED');
-    held = new RunInHand(deps, pen, begun, config, committed, steps.length, lastPosition, usage);
-    return events;
+    const steps = await readSteps(tx, run.id);
+    const outcome: Outcome = { status: run.cancelRequestedAt ? 'CANCELLED' : 'EXPIRED' };
+    return settle(tx, next, run, await readUnfinished(tx, run, steps), outcome, usageOf(steps), null);
   });
-  return held;
+}
+
+const usageOf = (steps: RunStep[]): Usage =>
+  steps.reduce((sum, step) => (step.usage ? addUsage(sum, step.usage) : sum), NO_USAGE);
+
+/** The run without what only its claim is about. */
+function runOf(claim: RunClaim): Run {
+  const { config, logEnd, lastPosition, begun, epoch, takenOver, ...run } = claim;
+  return run;
 }
 
 const NOTHING: Unfinished = { message: null, toolCalls: null };
 
 /** What a lost worker had open, with as much of it as reached the log. */
-async function readUnfinished(tx: Tx, run: Run, open: RunStep[]): Promise<Unfinished> {
+async function readUnfinished(tx: Tx, run: Run, steps: RunStep[]): Promise<Unfinished> {
+  const open = steps.filter(({ status }) => status === 'IN_PROGRESS');
+  if (open.length === 0) return NOTHING;
   const messages = await readRunMessages(tx, run.id);
   let message: Unfinished['message'] = null;
   let toolCalls: Unfinished['toolCalls'] = null;
@@ -234,10 +240,15 @@ class RunInHand implements HeldRun {
   async park(calls: FunctionToolCall[], usage: Usage): Promise<void> {
     const step = { ...this.#toolCalls!, toolCalls: calls, usage };
     const run = moved(this.run, 'REQUIRES_ACTION', { requiredAction: { toolCalls: calls } });
-    await this.#pen.commit((tx) => {
+    await this.#pen.commit(async (tx, next) => {
+      // Nobody would look at the wish of a caller again whose cancellation came in this moment.
+      lockHeldThread(tx, run.threadId);
+      if (await isAskedToStop(tx, run.id)) {
+        const unfinished = { message: null, toolCalls: { step: this.#toolCalls!, calls } };
+        return settle(tx, next, this.run, unfinished, { status: 'CANCELLED' }, addUsage(this.usage, usage), usage);
+      }
       saveStep(tx, step);
-      saveRun(tx, run);
-      this.#deps.leases.release(tx, run.id);
+      saveRun(tx, run, 'released');
       return [{ type: 'RunStatusChanged', run }];
     });
     this.run = run;
@@ -254,7 +265,7 @@ class RunInHand implements HeldRun {
     };
     const total = usage ? addUsage(this.usage, usage) : this.usage;
     await this.#pen.commit((tx, next) =>
-      settle(tx, this.#deps.leases, next, this.run, unfinished, outcome, total, usage),
+      settle(tx, next, this.run, unfinished, outcome, total, usage),
     );
   }
 

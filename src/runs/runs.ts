@@ -1,6 +1,7 @@
 import type { Db, Tx } from '../db/db.ts';
 import { UNIQUE_VIOLATION, sqlState } from '../db/db.ts';
 import { InvalidInputError, NotFoundError, ThreadBusyError, WrongRunStatusError } from '../errors.ts';
+import { byCaller, inRun } from '../events/event.ts';
 import type { EventLog } from '../events/log.ts';
 import { mintId } from '../ids.ts';
 import type { NewMessage } from '../threads/message.ts';
@@ -24,7 +25,8 @@ export interface StartRun {
 
 /** What callers do with runs. What the worker does with one it holds is in held-run.ts. */
 export interface Runs {
-  start(projectId: string, id: string, input: StartRun): Promise<void>;
+  /** The run as it is stored, with the number of the last event that it reflects. */
+  start(projectId: string, id: string, input: StartRun): Promise<Run & { logEnd: number }>;
   update(projectId: string, id: string, metadata: Record<string, string>): Promise<void>;
   cancel(projectId: string, id: string): Promise<void>;
   submitToolOutputs(projectId: string, id: string, outputs: { toolCallId: string; output: string }[]): Promise<void>;
@@ -70,8 +72,8 @@ export function createRuns({ db, log, leases, wake, expiresAfterMs }: RunsOption
     const steps = await readSteps(tx, run.id);
     const usage = steps.reduce((sum, step) => (step.usage ? addUsage(sum, step.usage) : sum), NO_USAGE);
     leases.seize(tx, run.id);
-    const events = settle(tx, leases, after + 1, withoutOwner(run), waiting(steps), outcome, usage, null);
-    log.append(tx, run.threadId, run.id, after, events);
+    const events = settle(tx, after + 1, withoutOwner(run), waiting(steps), outcome, usage, null);
+    log.append(tx, run.threadId, after, inRun(run.id, events));
   }
 
   return {
@@ -89,7 +91,6 @@ export function createRuns({ db, log, leases, wake, expiresAfterMs }: RunsOption
           );
         }
         const messages = insertMessages(tx, thread, input.additionalMessages);
-        const lastEvent = log.append(tx, thread.id, null, thread.lastEvent, messages);
         const now = new Date();
         const run: Run = {
           id,
@@ -102,7 +103,7 @@ export function createRuns({ db, log, leases, wake, expiresAfterMs }: RunsOption
           incompleteReason: null,
           usage: null,
           attempt: 1,
-          firstEvent: lastEvent + 1,
+          firstEvent: thread.lastEvent + messages.length + 1,
           lastEvent: null,
           createdAt: now,
           startedAt: null,
@@ -114,8 +115,9 @@ export function createRuns({ db, log, leases, wake, expiresAfterMs }: RunsOption
         };
         insertRun(tx, run, input.config, input.metadata);
         holdThread(tx, thread.id, id);
-        log.append(tx, thread.id, id, lastEvent, [{ type: 'RunStatusChanged', run }]);
+        log.append(tx, thread.id, thread.lastEvent, [...byCaller(messages), ...inRun(id, [{ type: 'RunStatusChanged', run }])]);
         tx.afterCommit(() => wake.wake('work'));
+        return { ...run, logEnd: run.firstEvent };
       }),
 
     async update(projectId, id, metadata) {
@@ -169,11 +171,12 @@ export function createRuns({ db, log, leases, wake, expiresAfterMs }: RunsOption
         );
         saveStep(tx, done);
         const queued = moved(withoutOwner(run), 'QUEUED', { requiredAction: null });
-        saveRun(tx, queued);
-        log.append(tx, run.threadId, id, lastEvent, [
+        saveRun(tx, queued, 'released');
+        const events = inRun(id, [
           { type: 'RunStepFinished', step: done },
           { type: 'RunStatusChanged', run: queued },
         ]);
+        log.append(tx, run.threadId, lastEvent, events);
         tx.afterCommit(() => wake.wake('work'));
         return undefined;
       }).then((result) => {
@@ -269,7 +272,7 @@ async function retried<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
-      if (sqlState(error) !== UNIQUE_VIOLATION || tries === 10) throw error;
+      if (sqlState(error) !== UNIQUE_VIOLATION || tries === 50) throw error;
     }
   }
 }

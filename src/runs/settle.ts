@@ -4,7 +4,6 @@ import type { EventBody } from '../events/event.ts';
 import { finished, type ContentPart, type Message, type MessageIncompleteReason } from '../threads/message.ts';
 import { finishMessage, holdThread } from '../threads/threads.ts';
 import type { Usage } from '../usage/usage.ts';
-import type { Leases } from '../work/leases.ts';
 import type { Run, RunError, RunIncompleteReason, RunStep, RunStepStatus, ToolCall, ToolCallStatus } from './run.ts';
 import { mayBecome } from './status.ts';
 import { saveRun, saveStep } from './rows.ts';
@@ -30,7 +29,6 @@ export interface Unfinished {
  */
 export function settle(
   tx: Tx,
-  leases: Pick<Leases, 'release'>,
   next: number,
   run: Run,
   unfinished: Unfinished,
@@ -38,6 +36,8 @@ export function settle(
   usage: Usage,
   turnUsage: Usage | null,
 ): EventBody[] {
+  // The thread first: everybody locks in this order.
+  holdThread(tx, run.threadId, null);
   const events: EventBody[] = [];
   let current = run;
   if (outcome.status === 'CANCELLED' && run.status !== 'CANCELLING') {
@@ -57,9 +57,7 @@ export function settle(
     cancelledAt: outcome.status === 'CANCELLED' ? now : null,
     failedAt: outcome.status === 'FAILED' ? now : null,
   });
-  saveRun(tx, end);
-  leases.release(tx, run.id);
-  holdThread(tx, run.threadId, null);
+  saveRun(tx, end, 'released');
   events.push({ type: 'RunStatusChanged', run: end });
   return events;
 }

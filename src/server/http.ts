@@ -1,7 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { GraphQLError } from 'graphql';
 import { createYoga, type Plugin } from 'graphql-yoga';
 import type { Logger } from 'pino';
 import type { Context } from '../graphql/context.ts';
+import { RequestError } from '../graphql/errors.ts';
 import { maskError } from '../graphql/mask-error.ts';
 import type { Operations } from '../graphql/operation.ts';
 import { graphiqlPage } from './graphiql.ts';
@@ -12,6 +14,8 @@ export interface HttpOptions {
   operations: Operations;
   /** Makes the context of one operation, or throws UNAUTHENTICATED. */
   context(authorization: string | null, requestId: string): Promise<Context>;
+  /** Calls back with the id of every key that is revoked. */
+  onRevoked(listener: (keyId: string) => void): () => void;
   /** What keeps the server from working now, by the part that does; null = nothing. */
   notReady(): Promise<Record<string, string> | null>;
   allowedHosts: readonly string[];
@@ -26,7 +30,12 @@ export const GRAPHQL_PATH = '/graphql';
 export function createHttpServer(options: HttpOptions): Server {
   const { allowedHosts, logger } = options;
   const yoga = createGraphqlHandler(options);
-  return createServer((request, response) => {
+  // By the key of their reader. An open stream outlives the check of its key: it is cut off when that is revoked.
+  const streams = new Map<ServerResponse, string>();
+  const offRevoked = options.onRevoked((keyId) => {
+    for (const [response, reader] of streams) if (reader === keyId && isStream(response)) response.destroy();
+  });
+  const server = createServer((request, response) => {
     const requestId = requestIdOf(request);
     const started = performance.now();
     response.setHeader('x-request-id', requestId);
@@ -45,12 +54,21 @@ export function createHttpServer(options: HttpOptions): Server {
       else refuse(response, 500, 'INTERNAL', `Something went wrong here; the log has it under request ${requestId}.`);
     });
   });
+  server.once('close', offRevoked);
+  return server;
 
   async function route(request: IncomingMessage, response: ServerResponse, requestId: string): Promise<void> {
     const path = pathOf(request);
     if (path === GRAPHQL_PATH) {
-      if (request.method === 'GET' && request.headers.accept?.includes('text/html')) return sendPage(response);
-      await yoga(request, response, { requestId });
+      response.setHeader('vary', 'origin');
+      if (request.method === 'GET' && request.headers.accept?.includes('text/html')) return await sendPage(request, response);
+      await yoga(request, response, {
+        requestId,
+        identify(keyId) {
+          streams.set(response, keyId);
+          response.once('close', () => streams.delete(response));
+        },
+      });
     } else if (path === '/health/live') {
       sendJson(response, 200, { status: 'ok' });
     } else if (path === '/health/ready') {
@@ -64,12 +82,47 @@ export function createHttpServer(options: HttpOptions): Server {
   }
 }
 
+/** What is known of a request from its first moment on. */
+interface Arrival {
+  requestId: string;
+  identify(keyId: string): void;
+  /** Set once its key is known to be good. */
+  operation?: Context;
+}
+
 function createGraphqlHandler({ operations, context, corsOrigins, maxBodyBytes, logger }: HttpOptions) {
-  const ours: Plugin = {
+  const ours: Plugin<Context, Arrival> = {
+    // The key comes before everything: who has none learns nothing of the schema, and none of their body is read.
+    async onRequestParse({ request, requestParser, serverContext: arrival }) {
+      arrival.operation = await authenticate(request.headers.get('authorization'), arrival.requestId);
+      arrival.identify(arrival.operation.viewer.keyId);
+      if (request.method === 'POST' && !requestParser) {
+        throw new GraphQLError('The content-type must be application/json.', {
+          extensions: { code: 'BAD_REQUEST', http: { status: 415 } },
+        });
+      }
+    },
+    onParse: ({ params: { source }, setParsedDocument }) => {
+      const document = operations.document(typeof source === 'string' ? source : source.body);
+      if (!('kind' in document)) throw new AggregateError(document.map(badRequest));
+      setParsedDocument(document);
+    },
+    onValidate: ({ setResult }) => setResult([]),
     onExecute: ({ setExecuteFn }) => setExecuteFn(operations.execute),
     onSubscribe: ({ setSubscribeFn }) => setSubscribeFn(operations.subscribe),
   };
-  return createYoga<{ requestId: string }, Context>({
+
+  async function authenticate(authorization: string | null, requestId: string): Promise<Context> {
+    try {
+      return await context(authorization, requestId);
+    } catch (error) {
+      const masked = maskError(error, requestId, logger);
+      if (masked.extensions.code !== 'INTERNAL') throw masked;
+      throw new GraphQLError(masked.message, { extensions: { ...masked.extensions, http: { status: 500 } } });
+    }
+  }
+
+  return createYoga<Arrival, Context>({
     schema: operations.schema,
     graphqlEndpoint: GRAPHQL_PATH,
     graphiql: false,
@@ -78,34 +131,58 @@ function createGraphqlHandler({ operations, context, corsOrigins, maxBodyBytes, 
     batching: false,
     multipart: false,
     logging: false,
+    parserAndValidationCache: false,
     maxRequestBodySize: maxBodyBytes,
     cors: (request) => {
       const origin = request.headers.get('origin');
       if (!origin || !isKnownOrigin(origin, corsOrigins)) return false;
       return {
         origin,
+        // Keys come in a header that pages set themselves; there are no cookies.
+        credentials: false,
         methods: ['GET', 'POST', 'OPTIONS'],
         allowedHeaders: ['authorization', 'content-type', 'x-request-id'],
         exposedHeaders: ['x-request-id'],
         maxAge: 600,
       };
     },
-    context: ({ request, requestId }) => context(request.headers.get('authorization'), requestId),
-    maskedErrors: { maskError: (error) => maskError(error, 'see the header x-request-id', logger) },
+    context: ({ operation }) => operation!,
+    maskedErrors: {
+      maskError(error) {
+        if (error instanceof GraphQLError && error.extensions.code === 'REQUEST_ENTITY_TOO_LARGE') {
+          return new RequestError('PAYLOAD_TOO_LARGE', `The request is larger than ${maxBodyBytes} bytes, which MAX_BODY_BYTES allows.`);
+        }
+        return maskError(error, 'see the header x-request-id', logger);
+      },
+    },
     plugins: [ours],
   });
 }
 
+/** 400, except to clients that ask for `application/json` alone, which take any other status than 200 for no answer. */
+const badRequest = ({ message, nodes, source, positions, extensions }: GraphQLError): GraphQLError =>
+  new GraphQLError(message, { nodes, source, positions, extensions: { ...extensions, http: { status: 400, spec: true } } });
+
+const isStream = (response: ServerResponse): boolean =>
+  String(response.getHeader('content-type')).startsWith('text/event-stream');
+
 const pathOf = (request: IncomingMessage): string => request.url!.split('?', 1)[0]!;
 
 /** The page holds no key and no data; what it shows, it asks for with a key that its user brings. */
-function sendPage(response: ServerResponse): void {
-  const { html, headers } = graphiqlPage(GRAPHQL_PATH);
-  response.writeHead(200, { 'content-type': 'text/html; charset=utf-8', ...headers }).end(html);
+async function sendPage(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { html, gzipped, headers } = await graphiqlPage(GRAPHQL_PATH);
+  const zips = /\bgzip\b/.test(String(request.headers['accept-encoding']));
+  response.writeHead(200, {
+    ...headers(request.headers.host!),
+    'content-type': 'text/html; charset=utf-8',
+    ...(zips ? { 'content-encoding': 'gzip' } : {}),
+  });
+  response.end(zips ? gzipped : html);
 }
 
 function sendJson(response: ServerResponse, status: number, body: unknown): void {
-  response.writeHead(status, { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-store' }).end(JSON.stringify(body));
+  const headers = { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-store' };
+  response.writeHead(status, headers).end(JSON.stringify(body));
 }
 
 function refuse(response: ServerResponse, status: number, code: string, message: string): void {

@@ -1,9 +1,11 @@
 import type { Server } from 'node:http';
+import { getOperationAST, GraphQLError } from 'graphql';
 import { CloseCode } from 'graphql-ws';
 import { type Extra, useServer } from 'graphql-ws/use/ws';
 import type { Logger } from 'pino';
 import { WebSocketServer } from 'ws';
 import type { Context } from '../graphql/context.ts';
+import { maskError } from '../graphql/mask-error.ts';
 import type { Operations } from '../graphql/operation.ts';
 import { isKnownHost, isKnownOrigin } from './hosts.ts';
 import { GRAPHQL_PATH } from './http.ts';
@@ -41,6 +43,9 @@ type SocketExtra = Extra & { session?: Session } & Record<PropertyKey, unknown>;
 
 /** Keys of open sockets are looked at again this often, in case a revocation was not heard of. */
 const RECHECK_MS = 30_000;
+/** How long a socket may take to say goodbye before it is cut off. */
+const CLOSE_MS = 1000;
+const TRY_AGAIN_LATER = 1013;
 
 /**
  * GraphQL over WebSockets (graphql-transport-ws). A socket says who it is once, in its ConnectionInit; the key is
@@ -50,59 +55,79 @@ export function createWebSockets(options: WebSocketOptions): WebSockets {
   const { server, operations, logger } = options;
   const wss = new WebSocketServer({ noServer: true, maxPayload: options.maxMessageBytes, perMessageDeflate: false });
   const sessions = new Map<SocketExtra['socket'], Session>();
+  // Keys that were ever heard to be revoked: the check of one may still be on its way back when that is heard.
+  const revoked = new Set<string>();
 
   const upgrade: Parameters<typeof server.on>[1] = (request, socket, head) => {
+    // Until a WebSocket takes it over, nobody else listens; a peer that resets must not take the process down.
+    socket.on('error', (error) => logger.debug({ err: error }, 'a socket failed on its way up'));
     const { host, origin } = request.headers;
     const own = origin === `http://${host}` || origin === `https://${host}`;
     const path = request.url!.split('?', 1)[0];
     if (path !== GRAPHQL_PATH) return reject(socket, '404 Not Found');
     if (!isKnownHost(host, options.allowedHosts)) return reject(socket, '421 Misdirected Request');
     if (origin && !own && !isKnownOrigin(origin, options.corsOrigins)) return reject(socket, '403 Forbidden');
-    wss.handleUpgrade(request, socket, head, (ws) => wss.emit('connection', ws, request));
+    wss.handleUpgrade(request, socket, head, (ws) => {
+      wss.emit('connection', ws, request);
+      // In place of a listener that writes to the console. The WebSocket closes itself, with the code that fits.
+      ws.removeAllListeners('error');
+      ws.on('error', (error) => logger.debug({ err: error }, 'a socket failed'));
+    });
   };
   server.on('upgrade', upgrade);
 
   const graphql = useServer<Record<string, unknown>, SocketExtra>(
     {
       connectionInitWaitTimeout: 10_000,
+      // Otherwise it tells peers the text of errors.
+      isProd: true,
       async onConnect({ connectionParams, extra }) {
+        const requestId = mintRequestId();
         const authorization = authorizationOf(connectionParams);
         try {
-          const { viewer } = await options.context(authorization, mintRequestId());
+          const { viewer } = await options.context(authorization, requestId);
+          const { socket } = extra;
+          if (revoked.has(viewer.keyId)) return refuse(socket);
+          if (socket.readyState !== socket.OPEN) return false;
           extra.session = { authorization: authorization!, keyId: viewer.keyId };
-          sessions.set(extra.socket, extra.session);
+          sessions.set(socket, extra.session);
+          socket.once('close', () => sessions.delete(socket));
           return true;
         } catch (error) {
-          logger.debug({ err: error }, 'a socket without a good key');
-          extra.socket.close(CloseCode.Unauthorized, 'Unauthorized: connectionParams need { "Authorization": "Bearer <key>" }');
+          const { message, extensions } = maskError(error, requestId, logger);
+          if (extensions.code === 'UNAUTHENTICATED') extra.socket.close(CloseCode.Unauthorized, message);
+          else extra.socket.close(TRY_AGAIN_LATER, 'The key cannot be checked now');
           return false;
         }
       },
       async onSubscribe({ extra }, _id, { query, operationName, variables }) {
-        const document = operations.document(query);
-        if (!('kind' in document)) return document;
+        const requestId = mintRequestId();
         try {
-          const contextValue = await options.context(extra.session!.authorization, mintRequestId());
+          const contextValue = await options.context(extra.session!.authorization, requestId);
+          const document = operations.document(query);
+          if (!('kind' in document)) return document;
+          if (!getOperationAST(document, operationName)) return [unknownOperation(operationName)];
           return { schema: operations.schema, document, operationName, variableValues: variables, contextValue };
         } catch (error) {
-          extra.socket.close(CloseCode.Forbidden, 'The key is revoked');
-          throw error;
+          const masked = maskError(error, requestId, logger);
+          if (masked.extensions.code === 'UNAUTHENTICATED') refuse(extra.socket);
+          return [masked];
         }
       },
       execute: operations.execute,
       subscribe: operations.subscribe,
-      onDisconnect({ extra }) {
-        sessions.delete(extra.socket);
-      },
     },
     wss,
     options.keepAliveMs,
   );
 
   const sendAway = (isGone: (session: Session) => boolean) => {
-    for (const [socket, session] of sessions) if (isGone(session)) socket.close(CloseCode.Forbidden, 'The key is revoked');
+    for (const [socket, session] of sessions) if (isGone(session)) refuse(socket);
   };
-  const offRevoked = options.onRevoked((keyId) => sendAway((session) => session.keyId === keyId));
+  const offRevoked = options.onRevoked((keyId) => {
+    revoked.add(keyId);
+    sendAway((session) => session.keyId === keyId);
+  });
   const recheck = setInterval(() => {
     const keyIds = [...new Set([...sessions.values()].map(({ keyId }) => keyId))];
     if (keyIds.length === 0) return;
@@ -120,9 +145,21 @@ export function createWebSockets(options: WebSocketOptions): WebSockets {
       offRevoked();
       clearInterval(recheck);
       server.off('upgrade', upgrade);
+      const cut = setTimeout(() => wss.clients.forEach((client) => client.terminate()), CLOSE_MS);
       await graphql.dispose();
+      clearTimeout(cut);
     },
   };
+}
+
+function refuse(socket: SocketExtra['socket']): false {
+  socket.close(CloseCode.Forbidden, 'The key is revoked');
+  return false;
+}
+
+function unknownOperation(operationName: string | null | undefined): GraphQLError {
+  const message = operationName ? `The document has no operation ${operationName}.` : 'operationName must say which operation is meant.';
+  return new GraphQLError(message, { extensions: { code: 'OPERATION_RESOLUTION_FAILURE' } });
 }
 
 /** `Authorization: Bearer …` in the connection's parameters, by either spelling. */

@@ -1,7 +1,7 @@
 import type { Db, Queryable, Tx } from '../db/db.ts';
 import { columns, insertRows } from '../db/rows.ts';
 import { InvalidInputError, NotFoundError, ThreadBusyError } from '../errors.ts';
-import type { EventBody } from '../events/event.ts';
+import { byCaller, type EventBody } from '../events/event.ts';
 import { type EventLog, last } from '../events/log.ts';
 import type { ToolResources } from '../assistants/settings.ts';
 import { callersMessage, type Message, type NewMessage } from './message.ts';
@@ -77,7 +77,7 @@ where id = $1 and project_id = $2 and deleted_at is null returning id`,
           );
         }
         const events = insertMessages(tx, thread, [input], [id]);
-        log.append(tx, threadId, null, thread.lastEvent, events);
+        log.append(tx, threadId, thread.lastEvent, byCaller(events));
       }),
 
     async updateMessage(projectId, id, metadata) {
@@ -112,7 +112,7 @@ where id = $1 and project_id = $2 and deleted_at is null returning id`,
           values: [id, thread.id],
         });
         if (gone.length === 0) throw new NotFoundError('message', id, path);
-        log.append(tx, thread.id, null, thread.lastEvent, [{ type: 'MessageDeleted', messageId: id }]);
+        log.append(tx, thread.id, thread.lastEvent, byCaller([{ type: 'MessageDeleted', messageId: id }]));
       });
     },
   };
@@ -153,6 +153,11 @@ export async function lastPositionOf(q: Queryable, threadId: string): Promise<nu
   return row!.last;
 }
 
+/** Locks the thread of the active run that the caller holds, against those who change both. */
+export function lockHeldThread(tx: Tx, threadId: string): void {
+  tx.write({ name: 'thread-lock-held', text: 'select 1 from thread where id = $1 for update', values: [threadId] });
+}
+
 /** Gives the thread to a run, or to nobody. The caller holds the thread. */
 export function holdThread(tx: Tx, threadId: string, runId: string | null): void {
   tx.write({
@@ -168,7 +173,7 @@ export function insertThread(tx: Tx, log: EventLog, projectId: string, id: strin
   const thread: LockedThread = { id, projectId, activeRunId: null, lastEvent: 0, lastPosition: 0 };
   const { title, metadata, toolResources } = input;
   tx.write(insertRows('Thread', [{ id, projectId, title, metadata, toolResources, createdAt: now, updatedAt: now }]));
-  thread.lastEvent = log.append(tx, id, null, 0, insertMessages(tx, thread, input.messages));
+  thread.lastEvent = log.append(tx, id, 0, byCaller(insertMessages(tx, thread, input.messages)));
   return thread;
 }
 
@@ -221,18 +226,17 @@ export async function readHistory(
   limit: number,
 ): Promise<{ messages: Message[]; older: number }> {
   const where = `thread_id = $1 and run_id is distinct from $2 and incomplete_reason is distinct from 'SUPERSEDED'`;
-  const [messages, [count]] = await Promise.all([
-    q.query<Message>({
-      name: 'message-history',
-      text: `select ${MESSAGE_COLUMNS} from message m where ${where} order by position desc limit $3`,
-      values: [threadId, exceptRunId, limit],
-    }),
-    q.query<{ count: number }>({
-      name: 'message-history-count',
-      text: `select count(*)::int as count from message where ${where}`,
-      values: [threadId, exceptRunId],
-    }),
-  ]);
+  const messages = await q.query<Message>({
+    name: 'message-history',
+    text: `select ${MESSAGE_COLUMNS} from message m where ${where} order by position desc limit $3`,
+    values: [threadId, exceptRunId, limit],
+  });
+  if (messages.length < limit) return { messages: messages.reverse(), older: 0 };
+  const [count] = await q.query<{ count: number }>({
+    name: 'message-history-count',
+    text: `select count(*)::int as count from message where ${where}`,
+    values: [threadId, exceptRunId],
+  });
   return { messages: messages.reverse(), older: count!.count - messages.length };
 }
 
@@ -251,10 +255,13 @@ where run_id = $1 and incomplete_reason is distinct from 'SUPERSEDED' order by p
  */
 export function eraseThread(tx: Tx, log: EventLog, thread: LockedThread): void {
   const { id } = thread;
+  // Before the log is emptied: its next place may have been taken by the owner of the run, who would write on behind us.
+  log.append(tx, id, thread.lastEvent, byCaller([{ type: 'ThreadDeleted', threadId: id }]));
+  const events = 'delete from event where thread_id = $1 and number <= $2';
+  tx.write({ name: 'thread-erase-events', text: events, values: [id, thread.lastEvent] });
   for (const [name, text] of [
     ['thread-erase-messages', 'delete from message where thread_id = $1'],
     ['thread-erase-runs', 'delete from run where thread_id = $1'],
-    ['thread-erase-events', 'delete from event where thread_id = $1'],
     [
       'thread-erase',
       `update thread set deleted_at = now(), title = null, metadata = '{}', tool_resources = '{}', active_run_id = null where id = $1`,
@@ -262,7 +269,6 @@ export function eraseThread(tx: Tx, log: EventLog, thread: LockedThread): void {
   ] as const) {
     tx.write({ name, text, values: [id] });
   }
-  log.append(tx, id, null, thread.lastEvent, [{ type: 'ThreadDeleted', threadId: id }]);
 }
 
 

@@ -10,13 +10,12 @@ export interface Leases<Columns = unknown> {
   readonly owner: string;
   /**
    * Takes up to `limit` rows that nobody holds and that are ready, and those whose owner has let its lease run out.
-   * Oldest first; rows that another worker is just taking are passed over.
+   * Oldest first; rows that another worker is just taking are passed over. Part of the transaction that begins with
+   * what was claimed.
    */
-  claim(limit: number): Promise<(Claim & Columns)[]>;
+  claim(tx: Tx, limit: number): Promise<(Claim & Columns)[]>;
   /** Prolongs the leases; the answer names those still held, and which of them somebody wants stopped. */
   heartbeat(ids: string[]): Promise<{ id: string; epoch: number; stop: boolean }[]>;
-  /** Gives a row back as part of the transaction that leaves it to others (or to nobody). */
-  release(tx: Tx, id: string): void;
   /** Gives rows back at once, for a graceful stop: who takes them up next is not taken to have lost a worker. */
   handBack(ids: string[]): Promise<void>;
   /** Takes a row that nobody holds in the name of a transaction that has it locked: its next writer is fenced off. */
@@ -32,6 +31,12 @@ export interface Claim {
   takenOver: boolean;
 }
 
+/**
+ * What a statement sets that leaves a row to others, or to nobody: in the update of the row that it is part of anyway,
+ * because a second one would make a second version of the row.
+ */
+export const RELEASED = 'owner = null, lease_until = null';
+
 export interface LeaseOptions {
   db: Db;
   owner: string;
@@ -41,29 +46,30 @@ export interface LeaseOptions {
   ready: string;
   /** SQL over the table: true when somebody asks the owner to stop. */
   stop: string;
-  /** SQL over the table (as `t`): columns that come with a claim. */
+  /** SQL over the table (as `t`, with `c.taken_over`): what a claim sets beside the lease. */
+  set: string;
+  /** SQL over the table (as `t`): columns that come with a claim, `id` among them. */
   returning: string;
 }
 
 export function createLeases<Columns>(options: LeaseOptions): Leases<Columns> {
-  const { db, owner, leaseMs, table, ready, stop, returning } = options;
+  const { db, owner, leaseMs, table, ready, stop, set, returning } = options;
   const until = `now() + ${leaseMs} * interval '1 millisecond'`;
   const query = <Row>(q: Queryable, name: string, text: string, values: unknown[]) =>
     q.query<Row>({ name: `${table}-${name}`, text, values });
-  const free = `update ${table} set owner = null, lease_until = null where`;
   return {
     owner,
-    claim: (limit) =>
+    claim: (tx, limit) =>
       query<Claim & Columns>(
-        db,
+        tx,
         'claim',
         `with c as (
-  select id, owner is not null as taken_over from ${table}
+  select id as claimed, owner is not null as taken_over from ${table}
   where (owner is null and ${ready}) or (owner is not null and lease_until < now())
   order by id limit $1 for update skip locked
 )
-update ${table} t set owner = $2, epoch = t.epoch + 1, lease_until = ${until}
-from c where t.id = c.id returning t.id, t.epoch, c.taken_over as "takenOver", ${returning}`,
+update ${table} t set owner = $2, epoch = t.epoch + 1, lease_until = ${until}, ${set}
+from c where t.id = c.claimed returning t.epoch, c.taken_over as "takenOver", ${returning}`,
         [limit, owner],
       ),
     heartbeat: (ids) =>
@@ -73,9 +79,8 @@ from c where t.id = c.id returning t.id, t.epoch, c.taken_over as "takenOver", $
         `update ${table} set lease_until = ${until} where id = any($1) and owner = $2 returning id, epoch, (${stop}) as stop`,
         [ids, owner],
       ),
-    release: (tx, id) => tx.write({ name: `${table}-release`, text: `${free} id = $1`, values: [id] }),
     async handBack(ids) {
-      await query(db, 'hand-back', `${free} id = any($1) and owner = $2`, [ids, owner]);
+      await query(db, 'hand-back', `update ${table} set ${RELEASED} where id = any($1) and owner = $2`, [ids, owner]);
     },
     seize: (tx, id) =>
       tx.write({ name: `${table}-seize`, text: `update ${table} set epoch = epoch + 1 where id = $1`, values: [id] }),

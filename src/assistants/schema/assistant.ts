@@ -4,9 +4,10 @@ import { connectionOf, pageArgs, pageCost } from '../../graphql/connection.ts';
 import { byId, type List } from '../../graphql/load.ts';
 import { createMutation, deleteMutation, mutation } from '../../graphql/mutation.ts';
 import { defineNode } from '../../graphql/node.ts';
-import { metadata, metadataChange, optional, text } from '../../graphql/validation.ts';
+import { metadata, metadataChange, optional, text, unchanged } from '../../graphql/validation.ts';
 import type { Assistant as AssistantRow, Assistants, NewAssistant } from '../assistants.ts';
 import type { ToolSetting } from '../settings.ts';
+import { checkToolResources } from './references.ts';
 import {
   NO_RESOURCES,
   ReasoningEffort,
@@ -94,7 +95,10 @@ builder.queryField('assistants', (t) =>
     complexity: pageCost,
     args: {
       ...pageArgs(t.arg),
-      search: t.arg.string({ description: 'Only those whose name or description holds this text, in any case; up to 256 characters.' }),
+      search: t.arg.string({
+        validate: text('search text', 256).nullish() as never,
+        description: 'Only those whose name or description holds this text, in any case; up to 256 characters.',
+      }),
     },
     resolve: (_root, { search, ...page }, { load, viewer }) =>
       load.page(projectAssistants, viewer.projectId, page, search ? matching(search, ['name', 'description']) : undefined),
@@ -105,7 +109,7 @@ builder.queryField('assistants', (t) =>
 export const matching = (search: string, columns: string[]) => ({
   name: `search-${columns.join('-')}`,
   text: `(${columns.map((column) => `t.${column} ilike $5`).join(' or ')})`,
-  values: [`%${search.slice(0, 256).replaceAll('\0', '').toWellFormed().replace(/[\\%_]/g, '\\$&')}%`],
+  values: [`%${search.replace(/[\\%_]/g, '\\$&')}%`],
 });
 
 const fields = {
@@ -124,12 +128,10 @@ const NewAssistantChecked = z.object({
   metadata,
 });
 
-/** Absent = unchanged. */
-const unchanged = <Schema extends z.ZodType>(schema: Schema) => z.union([z.undefined(), schema]);
-
 const AssistantChangeChecked = z.object({
   assistantId: text('id', 100),
-  model: unchanged(fields.model).or(z.null().transform(() => undefined)),
+  // Null, too, leaves it: an assistant has a model.
+  model: unchanged(fields.model.nullable().transform((model) => model ?? undefined)),
   name: unchanged(fields.name),
   description: unchanged(fields.description),
   instructions: unchanged(fields.instructions),
@@ -167,7 +169,10 @@ createMutation('createAssistant', {
   validate: NewAssistantChecked,
   result: { ...result, description: 'The new assistant.' },
   find: ({ load }, id) => load.one(assistantById, id),
-  resolve: (input: NewAssistant, { rooms, viewer }, id) => rooms.assistants.create(viewer.projectId, id, input),
+  async resolve(input: NewAssistant, context, id) {
+    await checkToolResources(context, input.toolResources, ['input', 'toolResources']);
+    await context.rooms.assistants.create(context.viewer.projectId, id, input);
+  },
 });
 
 mutation('updateAssistant', {
@@ -175,7 +180,9 @@ mutation('updateAssistant', {
   fields: inputFields(false),
   validate: AssistantChangeChecked,
   result: { ...result, description: 'The assistant as it is now.' },
-  async resolve({ assistantId, ...change }, { rooms, viewer, load }) {
+  async resolve({ assistantId, ...change }, context) {
+    const { rooms, viewer, load } = context;
+    if (change.toolResources) await checkToolResources(context, change.toolResources, ['input', 'toolResources']);
     await rooms.assistants.update(viewer.projectId, assistantId, change);
     return (await load.one(assistantById, assistantId))!;
   },

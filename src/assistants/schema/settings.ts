@@ -267,9 +267,9 @@ export const responseFormatChecked = z
 /** No file and no vector store can be made yet, so none can be named. */
 export const toolResourcesChecked = z
   .object({
-    codeInterpreter: z.object({ fileIds: z.array(z.string()).max(20, 'At most 20 files are allowed.') }).nullish(),
+    codeInterpreter: z.object({ fileIds: z.array(text('id', 100)).max(20, 'At most 20 files are allowed.') }).nullish(),
     fileSearch: z
-      .object({ vectorStoreIds: z.array(z.string()).max(1, 'At most 1 vector store is allowed.').nullish().transform((ids) => ids ?? []) })
+      .object({ vectorStoreIds: z.array(text('id', 100)).max(1, 'At most 1 vector store is allowed.').nullish().transform((ids) => ids ?? []) })
       .nullish(),
   })
   .transform(({ codeInterpreter, fileSearch }): ToolResources => ({ codeInterpreter: codeInterpreter ?? null, fileSearch: fileSearch ?? null }));

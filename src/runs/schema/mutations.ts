@@ -71,11 +71,11 @@ const runId = (t: Parameters<Parameters<typeof builder.inputType>[1]['fields']>[
 const budget = (what: string) => optional(z.number().min(256, `The ${what} must be at least 256.`));
 
 const truncationChecked = z
-  .object({ type: z.enum(['AUTO', 'LAST_MESSAGES']), lastMessages: z.number().min(1, 'lastMessages must be at least 1.').nullish() })
+  .object({ type: z.enum(['AUTO', 'LAST_MESSAGES']), lastMessages: z.number().min(1, 'At least one message must enter: lastMessages must be 1 or more.').nullish() })
   .transform(({ type, lastMessages }, context): TruncationStrategy => {
     if (type === 'AUTO' && lastMessages == null) return { type };
     if (type === 'LAST_MESSAGES' && lastMessages != null) return { type, lastMessages };
-    context.addIssue({ code: 'custom', path: ['lastMessages'], message: 'lastMessages goes with LAST_MESSAGES, and only there.' });
+    context.addIssue({ code: 'custom', path: ['lastMessages'], message: 'A number of lastMessages goes with LAST_MESSAGES, and only there.' });
     return z.NEVER;
   });
 
@@ -135,7 +135,7 @@ createMutation('startRun', {
   result: { name: 'run', type: Run, description: 'The run, QUEUED.' },
   find: ({ load }, id) => load.one(runById, id),
   async resolve(input, context, id) {
-    await context.rooms.runs.start(context.viewer.projectId, id, await resolved(input, context));
+    return context.rooms.runs.start(context.viewer.projectId, id, await resolved(input, context));
   },
 });
 

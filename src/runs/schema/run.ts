@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { Assistant, assistantById } from '../../assistants/schema/assistant.ts';
 import { ReasoningEffort, ResponseFormatRef, Tool } from '../../assistants/schema/settings.ts';
 import { cursorOf } from '../../events/event.ts';
@@ -6,6 +7,7 @@ import { connectionOf, pageArgs, pageCost } from '../../graphql/connection.ts';
 import type { Context } from '../../graphql/context.ts';
 import { type Batch, byId, type Filter, type List } from '../../graphql/load.ts';
 import { defineNode } from '../../graphql/node.ts';
+import { text } from '../../graphql/validation.ts';
 import { Message, MessageConnection, runMessages } from '../../threads/schema/message.ts';
 import { Thread, threadById } from '../../threads/schema/thread.ts';
 import { Usage } from '../../usage/schema.ts';
@@ -256,6 +258,11 @@ builder.objectFields(Thread, (t) => ({
   usage: t.field({ type: Usage, description: 'Tokens of its runs that are final.', resolve: ({ id }, _args, { load }) => load.one(usages, id) }),
 }));
 
+builder.objectField(RunStep, 'runId', (t) => t.exposeID('runId', { description: 'Id of the run that made it.' }));
+builder.objectField(Message, 'runId', (t) =>
+  t.exposeID('runId', { nullable: true, description: 'Id of the run that wrote it; null for messages of callers.' }),
+);
+
 builder.objectField(RunStep, 'run', (t) =>
   t.field({
     type: Run,
@@ -292,6 +299,12 @@ const RunFilter = builder.inputType('RunFilter', {
   }),
 });
 
+const RunFilterChecked = z.object({
+  status: z.array(z.enum(RUN_STATUSES)).nullish(),
+  assistantId: text('id', 100).nullish(),
+  threadId: text('id', 100).nullish(),
+});
+
 function runFilter({ status, assistantId, threadId }: typeof RunFilter.$inferInput): Filter {
   const visible = `case when t.status = 'IN_PROGRESS' and t.cancel_requested_at is not null then 'CANCELLING' else t.status end`;
   return {
@@ -306,7 +319,7 @@ builder.queryField('runs', (t) =>
     type: RunConnection,
     description: "The project's runs, newest first.",
     complexity: pageCost,
-    args: { ...pageArgs(t.arg), filter: t.arg({ type: RunFilter, description: 'Only those that fit.' }) },
+    args: { ...pageArgs(t.arg), filter: t.arg({ type: RunFilter, validate: RunFilterChecked as never, description: 'Only those that fit.' }) },
     resolve: (_root, { filter, ...page }, { load, viewer }) =>
       load.page(projectRuns, viewer.projectId, page, filter ? runFilter(filter) : undefined),
   }),

@@ -7,6 +7,7 @@ import type { Context } from '../../graphql/context.ts';
 import { RequestError } from '../../graphql/errors.ts';
 import { EventSource, Snapshot } from '../../graphql/event-source.ts';
 import { Load } from '../../graphql/load.ts';
+import { nounOf } from '../../ids.ts';
 import { threadById } from '../../threads/schema/thread.ts';
 import { readTombstone } from '../../threads/threads.ts';
 import type { Run as RunRow } from '../run.ts';
@@ -34,6 +35,7 @@ builder.subscriptionField('runEvents', (t) =>
       after: t.arg.string({ description: AFTER }),
     },
     subscribe: (_root, { runId, after }, context) => followRun(context, runId, after ?? null) as AsyncIterable<never> | Promise<AsyncIterable<never>>,
+    extensions: { delivers: true },
     resolve: (event) => event as Delivered,
   }),
 );
@@ -47,6 +49,7 @@ builder.subscriptionField('threadEvents', (t) =>
       after: t.arg.string({ description: AFTER }),
     },
     subscribe: (_root, { threadId, after }, context) => followThread(context, threadId, after ?? null) as Promise<AsyncIterable<never>>,
+    extensions: { delivers: true },
     resolve: (event) => event as Delivered,
   }),
 );
@@ -90,7 +93,7 @@ async function followThread(context: Context, threadId: string, after: string | 
   const { db, viewer, rooms } = context;
   const thread = await context.load.one(threadById, threadId);
   // A reader that comes back to a thread which was deleted meanwhile is told so by the event that it missed.
-  const known = thread ?? (after !== null && (await readTombstone(db, viewer.projectId, threadId)));
+  const known = thread ?? (after !== null && nounOf(threadId) === 'Thread' && (await readTombstone(db, viewer.projectId, threadId)));
   if (!known) throw new RequestError('NOT_FOUND', `No thread found with id '${threadId}'.`);
   const from = after === null ? null : await placeOf(db, threadId, after);
   const follower = rooms.tail.follow(threadId, from ?? 0);

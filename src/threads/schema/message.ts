@@ -234,7 +234,7 @@ const ImageFileInput = builder.inputType('ImageFileInput', {
 const ImageUrlInput = builder.inputType('ImageUrlInput', {
   description: 'An image elsewhere.',
   fields: (t) => ({
-    url: t.string({ required: true, description: 'http, https or data URL of a jpeg, png, gif or webp image, up to 2 000 000 characters.' }),
+    url: t.string({ required: true, description: 'An http, https or data URL of a jpeg, png, gif or webp image, up to 2 000 000 characters.' }),
     detail: t.field({ type: ImageDetail, description: 'How closely the model looks. Default AUTO.' }),
   }),
 });

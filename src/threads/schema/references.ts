@@ -1,6 +1,6 @@
-import { fileById } from '../../files/schema.ts';
+import { checkFiles, checkToolResources } from '../../assistants/schema/references.ts';
 import type { ToolResources } from '../../assistants/settings.ts';
-import { NotFoundError, type Path } from '../../errors.ts';
+import type { Path } from '../../errors.ts';
 import type { Context } from '../../graphql/context.ts';
 import type { NewMessage } from '../message.ts';
 
@@ -10,7 +10,7 @@ interface Naming {
 }
 
 /** Refuses an input that names a file or a vector store which the caller cannot see. */
-export async function checkReferences({ load }: Context, { messages, toolResources }: Naming): Promise<void> {
+export async function checkReferences(context: Context, { messages, toolResources }: Naming): Promise<void> {
   const files: { id: string; path: Path }[] = [];
   messages?.list.forEach(({ content, attachments }, i) => {
     const path = messages.list.length === 1 && messages.path.length === 1 ? messages.path : [...messages.path, i];
@@ -19,15 +19,8 @@ export async function checkReferences({ load }: Context, { messages, toolResourc
     });
     attachments.forEach(({ fileId }, j) => files.push({ id: fileId, path: [...path, 'attachments', j, 'fileId'] }));
   });
-  if (toolResources) {
-    const { codeInterpreter, fileSearch } = toolResources.value;
-    codeInterpreter?.fileIds.forEach((id, i) => files.push({ id, path: [...toolResources.path, 'codeInterpreter', 'fileIds', i] }));
-    const [store] = fileSearch?.vectorStoreIds ?? [];
-    if (store !== undefined) {
-      throw new NotFoundError('vector store', store, [...toolResources.path, 'fileSearch', 'vectorStoreIds', 0]);
-    }
-  }
-  const found = await Promise.all(files.map(({ id }) => load.one(fileById, id)));
-  const missing = files.find((_, i) => !found[i]);
-  if (missing) throw new NotFoundError('file', missing.id, missing.path);
+  await Promise.all([
+    checkFiles(context, files),
+    toolResources && checkToolResources(context, toolResources.value, toolResources.path),
+  ]);
 }

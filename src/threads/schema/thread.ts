@@ -6,7 +6,7 @@ import { connectionOf, pageArgs, pageCost } from '../../graphql/connection.ts';
 import { byId, type Filter, type List } from '../../graphql/load.ts';
 import { createMutation, deleteMutation, mutation } from '../../graphql/mutation.ts';
 import { defineNode } from '../../graphql/node.ts';
-import { metadata, metadataChange, optional, text } from '../../graphql/validation.ts';
+import { metadata, metadataChange, optional, text, unchanged } from '../../graphql/validation.ts';
 import type { NewThread, Thread as ThreadRow, Threads } from '../threads.ts';
 import { Message, MessageConnection, messageById, messageChecked, messageFields, MessageInput, NewMessageChecked, threadMessages } from './message.ts';
 import { checkReferences } from './references.ts';
@@ -157,9 +157,9 @@ mutation('updateThread', {
   }),
   validate: z.object({
     threadId: text('id', 100),
-    title: z.union([z.undefined(), title]),
+    title: unchanged(title),
     metadata: metadataChange,
-    toolResources: z.union([z.undefined(), toolResources]),
+    toolResources: unchanged(toolResources),
   }),
   result: { name: 'thread', type: Thread, description: 'The thread as it is now.' },
   async resolve({ threadId, ...change }, context) {
