@@ -1,4 +1,9 @@
-import type { MessageDeltaEventFragment, MessagePartsFragment, StepDeltaEventFragment, StepPartsFragment } from '../generated/graphql/graphql.ts';
+import type {
+  MessageDeltaEventFragment,
+  MessagePartsFragment,
+  StepDeltaEventFragment,
+  StepPartsFragment,
+} from '../generated/graphql/graphql.ts';
 
 type Content = MessagePartsFragment['content'];
 type ContentPart = Content[number];
@@ -42,7 +47,9 @@ function extended(part: ContentPart | undefined, delta: ContentDelta): ContentPa
 /** What a step in progress holds of its tool calls behind their deltas. */
 export function applyCallDeltas(calls: readonly ToolCall[], deltas: readonly CallDelta[]): ToolCall[] {
   const next = [...calls];
-  for (const delta of deltas) if (delta.index <= next.length) next[delta.index] = extendedCall(next[delta.index], delta);
+  for (const delta of deltas) {
+    if (delta.index <= next.length) next[delta.index] = extendedCall(next[delta.index], delta);
+  }
   return next;
 }
 

@@ -19,7 +19,7 @@ export type ConversationRun = RunPartsFragment & { readonly steps: readonly Conv
 /** What `FollowRun` and `FollowThread` deliver. */
 export type ConversationEvent = FollowRunSubscription['runEvents'] | FollowThreadSubscription['threadEvents'];
 
-/** A thread, or one run of it, as it is known from queries and events. Never changed in place: `fold` makes new ones. */
+/** A thread, or one run of it, as known from queries and events. Never changed in place: `fold` makes new ones. */
 export interface Conversation {
   /** Position of the newest event that was folded: what to pass as `after` when a subscription is begun again. */
   readonly cursor: string | null;
@@ -116,7 +116,8 @@ function replaceAll({ thread }: Of<'ThreadSnapshot'>): Partial<Conversation> {
 }
 
 /** Everything of that run, and nothing else. */
-function replaceRun(state: Conversation, { run: { steps, messages, ...parts } }: Of<'RunSnapshot'>): Partial<Conversation> {
+function replaceRun(state: Conversation, event: Of<'RunSnapshot'>): Partial<Conversation> {
+  const { steps, messages, ...parts } = event.run;
   const run: ConversationRun = { ...parts, steps: steps.nodes };
   const known = state.messages.findIndex(({ runId }) => runId === run.id);
   const others = state.messages.filter(({ runId }) => runId !== run.id);
@@ -136,7 +137,11 @@ function changeRun({ runs }: Conversation, { run }: Of<'RunStatusChanged'>): Par
   };
 }
 
-function putStep({ runs }: Conversation, step: ConversationStep, change: (known: ConversationStep) => ConversationStep): Partial<Conversation> {
+function putStep(
+  { runs }: Conversation,
+  step: ConversationStep,
+  change: (known: ConversationStep) => ConversationStep,
+): Partial<Conversation> {
   const at = runs.findLastIndex(({ id }) => id === step.runId);
   if (at < 0) return {};
   const run = runs[at]!;
@@ -165,7 +170,8 @@ function putMessage(
   return state.dropped.has(message.id) ? {} : { messages: put(state.messages, message, change) };
 }
 
-function extendMessage({ messages }: Conversation, { messageId, content: deltas }: Of<'MessageDelta'>): Partial<Conversation> {
+function extendMessage({ messages }: Conversation, event: Of<'MessageDelta'>): Partial<Conversation> {
+  const { messageId, content: deltas } = event;
   const at = messages.findLastIndex(({ id }) => id === messageId);
   const message = messages[at];
   if (message?.status !== 'IN_PROGRESS') return {};
