@@ -1,7 +1,7 @@
 /**
  * Three families of error, decided where they are thrown:
  * `UserError` – expected; a mutation shows it in `userErrors`, elsewhere it is a GraphQL error with its code.
- * `TerminalError` – ends the run with a code that the caller sees in `Run.lastError`.
+ * `LlmError` (src/llm) – what the model server said or failed to say: ends the run with a code in `Run.lastError`.
  * Anything else – a fault of ours or of what we stand on: masked at the edge, retried by the worker. Abort is not an error.
  */
 export type UserErrorCode =
@@ -71,13 +71,8 @@ export type RunErrorCode =
   | 'INVALID_IMAGE_URL'
   | 'MODEL_NOT_FOUND';
 
-export class TerminalError extends Error {
-  override name = 'TerminalError';
-  readonly code: RunErrorCode;
-  constructor(code: RunErrorCode, message: string, options?: { cause?: unknown }) {
-    super(message, options);
-    this.code = code;
-  }
+export function assertNever(value: never): never {
+  throw new Error(`unreachable: ${JSON.stringify(value)}`);
 }
 
 interface LoggedError {
@@ -85,25 +80,20 @@ interface LoggedError {
   message: string;
   code?: string;
   stack?: string;
-  cause?: LoggedError;
+  cause?: unknown;
 }
 
 /**
  * An error for the log: what it is and where it comes from, and none of the other fields that libraries hang on it.
- * Databases quote whole rows in them (`detail`, `where`), and rows hold what people said.
+ * Databases quote whole rows in them (`detail`, `where`), and rows hold what people said. Causes are followed to
+ * `depth`.
  */
-export function errorForLog(error: unknown, depth = 0): unknown {
+export function errorForLog(error: unknown, depth = 5): unknown {
   if (!(error instanceof Error)) return error;
   const { code } = error as { code?: unknown };
-  return {
-    type: error.constructor.name,
-    message: error.message,
-    ...(typeof code === 'string' ? { code } : {}),
-    ...(error.stack ? { stack: error.stack } : {}),
-    ...(error.cause instanceof Error && depth < 5 ? { cause: errorForLog(error.cause, depth + 1) as LoggedError } : {}),
-  };
-}
-
-export function assertNever(value: never): never {
-  throw new Error(`unreachable: ${JSON.stringify(value)}`);
+  const logged: LoggedError = { type: error.constructor.name, message: error.message };
+  if (typeof code === 'string') logged.code = code;
+  if (error.stack) logged.stack = error.stack;
+  if (error.cause instanceof Error && depth > 0) logged.cause = errorForLog(error.cause, depth - 1);
+  return logged;
 }

@@ -22,7 +22,7 @@ const logger = pino({
   level: config.logLevel,
   base: undefined,
   redact: ['key', 'secret', 'authorization'],
-  serializers: { err: errorForLog },
+  serializers: { err: (error: unknown) => errorForLog(error) },
 });
 
 try {

@@ -3,6 +3,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'n
 import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { createAssistants } from './assistants/assistants.ts';
 import { createKeys, type Keys } from './auth/keys.ts';
@@ -10,7 +11,7 @@ import type { Config } from './config.ts';
 import { type Database, openDatabase } from './db/open-database.ts';
 import { createWorker } from './engine/worker.ts';
 import { createEventLog } from './events/log.ts';
-import { createTail } from './events/tail.ts';
+import { createTail, type Tail } from './events/tail.ts';
 import { type Context, createContext, type Rooms } from './graphql/context.ts';
 import { RequestError } from './graphql/errors.ts';
 import { PAGE_MAX } from './graphql/load.ts';
@@ -156,6 +157,7 @@ async function start(config: Config, logger: Logger, db: Database, closing: (() 
     keepAliveMs: 12_000,
     logger,
   });
+  closing.push(() => sockets.close());
   await new Promise<void>((resolve, reject) => {
     http.once('error', reject);
     http.listen(config.port, config.host, resolve);
@@ -178,6 +180,7 @@ async function start(config: Config, logger: Logger, db: Database, closing: (() 
       logger.info('shutting down');
       const closed = new Promise((resolve) => http.close(resolve));
       await worker.close(config.drainMs);
+      await lastWords(tail);
       // Readers are cut off before their streams end: an end would tell them that there is nothing more to come.
       await sockets.close();
       http.closeAllConnections();
@@ -189,6 +192,12 @@ async function start(config: Config, logger: Logger, db: Database, closing: (() 
       await db.close();
     },
   };
+}
+
+/** Gives readers a moment to get what was committed last; one that is slower comes back for it with its cursor. */
+async function lastWords(tail: Tail): Promise<void> {
+  const end = Date.now() + 1000;
+  while (!tail.caughtUp && Date.now() < end) await setTimeout(10);
 }
 
 function createLlm(config: Config, logger: Logger): Llm {

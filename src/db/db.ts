@@ -70,6 +70,8 @@ export function createDb({ connection, embedded, poolSize, logger }: DbOptions):
   pool.on('connect', (client) => client.on('error', (error) => logger.debug({ err: error }, 'a database connection failed')));
   const prisma = new PrismaClient({
     adapter: new PrismaPg({ ...connection, max: embedded ? 2 : Math.max(2, Math.ceil(poolSize / 2)), connectionTimeoutMillis: 30_000 }),
+    // Its other formats put arguments into the text of errors, and so what people said into the log.
+    errorFormat: 'minimal',
   });
 
   const run = async <Row>(client: pg.PoolClient, sql: Sql): Promise<Row[]> => {

@@ -44,9 +44,9 @@ export async function executeRun(held: HeldRun, options: ExecuteOptions, signal:
   const turn = (held.steps.at(-1)?.turn ?? 0) + 1;
   const accumulator = new Accumulator();
   const open = () => ({ content: accumulator.content, calls: accumulator.calls.filter(Boolean) });
-  let prompt: Prompt | null = null;
+  let answer: Answer | null = null;
   const took = async (usage: LlmUsage | null): Promise<Usage | null> =>
-    usage ?? (prompt && (await estimate(prompt, accumulator)));
+    usage ?? (answer && (await estimate(answer.prompt, accumulator)));
   const { maxCompletionTokens } = held.config;
   try {
     if (turn > options.maxTurns) {
@@ -59,8 +59,11 @@ export async function executeRun(held: HeldRun, options: ExecuteOptions, signal:
     // A turn speaks first and calls then; a server that speaks again behind its calls gets a second message.
     let speaking = false;
     let calling = false;
-    for await (const [chunk, of] of answer(held, options, signal)) {
-      prompt = of;
+    answer = await openAnswer(held, options, signal);
+    if (!answer) return await held.settle({ status: 'INCOMPLETE', reason: 'MAX_PROMPT_TOKENS' }, open(), null);
+    const { prompt, chunks } = answer;
+    for (let next = answer.first; !next.done; next = await chunks.next()) {
+      const chunk = next.value;
       signal.throwIfAborted();
       if (chunk.type === 'text' || chunk.type === 'refusal') {
         const deltas = accumulator.text(chunk);
@@ -85,42 +88,45 @@ export async function executeRun(held: HeldRun, options: ExecuteOptions, signal:
         return await held.settle(outcomeOf(chunk.reason), open(), usage);
       }
     }
-    if (!prompt) return await held.settle({ status: 'INCOMPLETE', reason: 'MAX_PROMPT_TOKENS' }, open(), null);
   } catch (error) {
     if (error instanceof LlmError) {
       options.logger.warn({ runId: held.run.id, code: error.code, reason: error.message }, 'the model call failed');
       const outcome: Outcome = { status: 'FAILED', error: { code: runErrorCode(error), message: error.message } };
-      return held.settle(outcome, open(), prompt && (await took(null)));
+      return held.settle(outcome, open(), await took(null));
     }
     if (!signal.aborted) throw error;
     const why = signal.reason instanceof Stopped ? signal.reason.why : 'lost';
     if (why === 'cancel') return held.settle({ status: 'CANCELLED' }, open(), await took(null));
     if (why === 'expire') return held.settle({ status: 'EXPIRED' }, open(), await took(null));
+  } finally {
+    await answer?.chunks.return?.();
   }
 }
 
+/** A model turn that has begun to answer. Its chunks are iterated by hand: a generator more would cost each of them. */
+interface Answer {
+  prompt: Prompt;
+  first: IteratorResult<LlmChunk>;
+  chunks: AsyncIterator<LlmChunk>;
+}
+
 /**
- * The chunks of one model turn, each with the prompt that it answers. A call that failed before its first chunk is
- * made again where that makes sense; a prompt that the server finds too long is cut once more, where it can be. Ends
- * without a chunk when the prompt cannot be made to fit.
+ * Asks the model and waits for the first chunk. A call that failed before it is made again where that makes sense; a
+ * prompt that the server finds too long is cut once more, where it can be. Null when the prompt cannot be made to fit.
  */
-async function* answer(held: HeldRun, options: ExecuteOptions, signal: AbortSignal): AsyncGenerator<[LlmChunk, Prompt]> {
+async function openAnswer(held: HeldRun, options: ExecuteOptions, signal: AbortSignal): Promise<Answer | null> {
   let shrink = 1;
   let tooLong: LlmError | null = null;
   for (let tries = 1; ; tries++) {
     const prompt = await buildPrompt(held, options.contextTokens, shrink);
     if (!prompt && tooLong) throw tooLong;
-    if (!prompt) return;
+    if (!prompt) return null;
     signal.throwIfAborted();
-    let begun = false;
+    const chunks = options.llm.stream(prompt.request, signal)[Symbol.asyncIterator]();
     try {
-      for await (const chunk of options.llm.stream(prompt.request, signal)) {
-        begun = true;
-        yield [chunk, prompt];
-      }
-      return;
+      return { prompt, first: await chunks.next(), chunks };
     } catch (error) {
-      if (begun || !(error instanceof LlmError)) throw error;
+      if (!(error instanceof LlmError)) throw error;
       if (error.code === 'context_length_exceeded' && shrink === 1) {
         shrink = 0.5;
         tooLong = error;

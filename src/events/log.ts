@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import type { Db, Queryable, Sql, Tx } from '../db/db.ts';
 import { sqlState, UNIQUE_VIOLATION } from '../db/db.ts';
-import { type EventBody, merge, type NewEvent, type StoredEvent } from './event.ts';
+import { encodeBody, type EventBody, merge, type NewEvent, type StoredEvent } from './event.ts';
 import type { Tail } from './tail.ts';
 
 /** Somebody else has written at the place where this writer stood: it no longer holds the thread. */
@@ -72,14 +72,15 @@ export function createEventLog(options: { db: Db; tail: Tail; windowMs: number; 
 
   async function flush(): Promise<void> {
     const batch: Waiting[] = [];
+    const at = new Date();
     for (const pen of waiting) {
-      const events = pen.take();
+      const events = pen.take(at);
       if (events.length > 0) batch.push({ pen, events });
     }
     waiting.clear();
     if (batch.length === 0) return;
     try {
-      await db.query(insertEvents(batch.flatMap(({ events }) => events)));
+      await db.query(insertEvents(batch.flatMap(({ events }) => events), at));
       for (const { pen, events } of batch) written(pen, events);
     } catch (error) {
       if (sqlState(error) !== UNIQUE_VIOLATION || batch.length === 1) {
@@ -89,7 +90,7 @@ export function createEventLog(options: { db: Db; tail: Tail; windowMs: number; 
       // One of them has lost its thread, and the others must not pay for it.
       for (const { pen, events } of batch) {
         try {
-          await db.query(insertEvents(events));
+          await db.query(insertEvents(events, at));
           written(pen, events);
         } catch (single) {
           pen.fail(asLoss(single));
@@ -106,7 +107,7 @@ export function createEventLog(options: { db: Db; tail: Tail; windowMs: number; 
         events.map(({ runId, body }, i): StoredEvent => ({ threadId, number: after + 1 + i, runId, at, body })),
       );
     if (placed.length === 0) return;
-    tx.write(insertEvents(placed.flat()));
+    tx.write(insertEvents(placed.flat(), at));
     tx.afterCommit(() => {
       for (const events of placed) tail.publish(events[0]!.threadId, events);
     });
@@ -187,8 +188,10 @@ class OwnersPen implements Pen {
     let events: StoredEvent[] = [];
     try {
       await this.#db.tx(async (tx) => {
-        events = this.#number([...deltas, ...(await work(tx, this.#last + deltas.length + 1))]);
-        if (events.length > 0) tx.write(insertEvents(events));
+        const bodies = [...deltas, ...(await work(tx, this.#last + deltas.length + 1))];
+        const at = new Date();
+        events = this.#number(bodies, at);
+        if (events.length > 0) tx.write(insertEvents(events, at));
       });
     } catch (error) {
       this.fail(asLoss(error));
@@ -198,9 +201,9 @@ class OwnersPen implements Pen {
     this.done(events);
   }
 
-  take(): StoredEvent[] {
+  take(at: Date): StoredEvent[] {
     if (this.#inFlight || this.#queue.length === 0 || this.#loss.signal.aborted) return [];
-    const events = this.#number(this.#queue);
+    const events = this.#number(this.#queue, at);
     this.#queue = [];
     this.#inFlight = Promise.withResolvers();
     return events;
@@ -222,8 +225,7 @@ class OwnersPen implements Pen {
     this.#inFlight = null;
   }
 
-  #number(bodies: EventBody[]): StoredEvent[] {
-    const at = new Date();
+  #number(bodies: EventBody[], at: Date): StoredEvent[] {
     return bodies.map((body) => ({ threadId: this.threadId, number: ++this.#last, runId: this.#runId, at, body }));
   }
 }
@@ -238,26 +240,25 @@ export async function last(q: Queryable, threadId: string): Promise<number> {
   return row!.last;
 }
 
-function insertEvents(events: StoredEvent[]): Sql {
+/** What is written together happened together. */
+function insertEvents(events: StoredEvent[], at: Date): Sql {
   const threads: string[] = [];
   const numbers: number[] = [];
   const runs: (string | null)[] = [];
   const types: string[] = [];
   const payloads: string[] = [];
-  const times: Date[] = [];
-  for (const { threadId, number, runId, at, body } of events) {
+  for (const { threadId, number, runId, body } of events) {
     threads.push(threadId);
     numbers.push(number);
     runs.push(runId);
     types.push(body.type);
-    payloads.push(JSON.stringify(body));
-    times.push(at);
+    payloads.push(encodeBody(body));
   }
   return {
     name: 'event-append',
     text: `insert into event (thread_id, number, run_id, type, payload, at)
-select * from unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[], $6::timestamptz[])`,
-    values: [threads, numbers, runs, types, payloads, times],
+select *, $6::timestamptz from unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[])`,
+    values: [threads, numbers, runs, types, payloads, at],
   };
 }
 

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { Db, Queryable } from '../db/db.ts';
-import type { EventBody, StoredEvent } from './event.ts';
+import { decodeBody, type StoredEvent } from './event.ts';
 
 /** Events a follower keeps for a reader that is slower than the log; beyond it, the reader is sent back to the log. */
 const QUEUE_LIMIT = 512;
@@ -19,6 +19,8 @@ export interface Tail {
   follow(threadId: string, after: number): Follower;
   /** Followers that are open: for tests and for health. */
   readonly followers: number;
+  /** Whether every follower has handed out all that it heard of and waits for more. */
+  readonly caughtUp: boolean;
   close(): void;
 }
 
@@ -86,6 +88,9 @@ cross join lateral (select number from event where thread_id = t.id order by num
     get followers() {
       return count;
     },
+    get caughtUp() {
+      return [...threads.values()].every((all) => [...all].every((follower) => follower.waits));
+    },
     close() {
       closed = true;
       for (const all of [...threads.values()]) for (const follower of [...all]) follower.close();
@@ -114,6 +119,10 @@ class ThreadFollower implements Follower {
 
   get #end(): number {
     return this.#queue.at(-1)?.number ?? this.#position;
+  }
+
+  get waits(): boolean {
+    return this.#wake !== null;
   }
 
   offer(events: StoredEvent[]): void {
@@ -194,6 +203,6 @@ where thread_id = $1 and number > $2 order by number limit $3`,
     number,
     runId,
     at,
-    body: JSON.parse(payload) as EventBody,
+    body: decodeBody(payload),
   }));
 }

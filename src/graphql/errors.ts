@@ -22,3 +22,16 @@ export class RequestError extends GraphQLError {
     super(message, { extensions: { code, ...(status ? { http: { status } } : {}) } });
   }
 }
+
+/** What was being read has been deleted meanwhile, together with all that it belonged to. */
+export class GoneError extends RequestError {
+  constructor(id: string) {
+    super('NOT_FOUND', `${id} was deleted while it was read.`);
+  }
+}
+
+/** What a row refers to for as long as it is there itself. */
+export function present<Row>(row: Row | null, id: string): Row {
+  if (row === null) throw new GoneError(id);
+  return row;
+}

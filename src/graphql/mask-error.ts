@@ -12,15 +12,17 @@ export function maskError(error: unknown, requestId: string, logger: Logger): Gr
   const place = error instanceof GraphQLError ? { nodes: error.nodes, path: error.path } : {};
   const refused = original instanceof InputValidationError ? original : null;
   if (error instanceof GraphQLError && !refused && (!original || original instanceof GraphQLError)) {
-    const known = error.extensions.code;
-    if (known && !('originalError' in error.extensions)) return error;
-    const code = known ?? (error.nodes || error.source ? 'BAD_USER_INPUT' : 'BAD_REQUEST');
+    const { code, http, originalError } = error.extensions as { code?: string; http?: { status?: number }; originalError?: unknown };
+    if (code && !originalError) return error;
     return new GraphQLError(error.message, {
       ...place,
       source: error.source,
       positions: error.positions,
-      // Only the status of what came with it: the rest tells of the libraries that refused it.
-      extensions: { code, ...(error.extensions.http ? { http: error.extensions.http } : {}) },
+      extensions: {
+        code: code ?? (error.nodes || error.source ? 'BAD_USER_INPUT' : 'BAD_REQUEST'),
+        // Of what came with it only the status: the rest tells of the libraries that refused it.
+        ...(http ? { http: originalError ? { status: http.status } : http } : {}),
+      },
     });
   }
   if (original instanceof UserError) return new GraphQLError(original.message, { ...place, extensions: { code: original.code } });

@@ -9,6 +9,7 @@ import {
 } from 'graphql';
 import type { Context } from './context.ts';
 import { costErrors } from './cost.ts';
+import { GoneError } from './errors.ts';
 import { Snapshot } from './event-source.ts';
 import { createProjection, type Projection } from './projection.ts';
 
@@ -48,10 +49,14 @@ class Results implements AsyncIterableIterator<ExecutionResult> {
   async next(): Promise<IteratorResult<ExecutionResult, undefined>> {
     if (this.#failed) return { done: true, value: undefined };
     try {
-      const { done, value } = await this.#source.next();
-      if (done) return { done: true, value: undefined };
-      const result = await (value instanceof Snapshot ? this.#executeSnapshot(value) : this.#execute(value));
-      return { done: false, value: this.#mask(result) };
+      for (;;) {
+        const { done, value } = await this.#source.next();
+        if (done) return { done: true, value: undefined };
+        const result = await (value instanceof Snapshot ? this.#executeSnapshot(value) : this.#execute(value));
+        // Whose thread is deleted while it is on its way has left the log with it: what comes next says so.
+        const gone = result.errors?.some(({ originalError }) => originalError instanceof GoneError);
+        if (!gone) return { done: false, value: this.#mask(result) };
+      }
     } catch (error) {
       // The stream broke: its last word says so, and its reader comes back with its cursor.
       this.#failed = true;

@@ -76,10 +76,11 @@ async function begin(deps: Deps, tx: Tx, claim: RunClaim): Promise<{ run: HeldRu
   const run = runOf(claim);
   // Nobody has had it before its first claim.
   const steps = claim.epoch === 1 ? [] : await readSteps(tx, run.id);
-  const bodies = abandon(tx, await readUnfinished(tx, run, steps));
+  const undone = undoneSteps(steps);
+  const bodies = [...(await supersede(tx, run, undone)), ...abandon(tx, await readUnfinished(tx, run, steps))];
   const events = inRun(run.id, [...bodies, { type: 'RunStatusChanged', run }]);
   const pen = deps.log.pen(run.threadId, run.id, claim.logEnd + events.length);
-  const committed = steps.filter(({ status }) => status === 'COMPLETED');
+  const committed = steps.filter((step) => step.status === 'COMPLETED' && !undone.includes(step));
   const held = new RunInHand(deps, pen, run, claim.config, committed, steps.length, claim.lastPosition, usageOf(steps));
   return { run: held, after: claim.logEnd, events };
 }
@@ -139,6 +140,22 @@ function abandon(tx: Tx, open: Unfinished): EventBody[] {
   const error = { code: 'SERVER_ERROR', message: 'The worker was lost; its turn is done again.' } as const;
   const outcome: Outcome = { status: 'FAILED', error, message: 'SUPERSEDED' };
   return close(tx, open, outcome, null);
+}
+
+/** What is finished of a turn that is not: a turn counts as a whole, and one of its steps says then what it took. */
+function undoneSteps(steps: RunStep[]): RunStep[] {
+  const turn = steps.filter((step) => step.turn === steps.at(-1)!.turn && step.status !== 'FAILED');
+  return turn.some(({ usage }) => usage !== null) ? [] : turn.filter(({ status }) => status === 'COMPLETED');
+}
+
+/** Takes back what a lost worker had said before it began to call tools: it is about to be said again. */
+async function supersede(tx: Tx, run: Run, steps: RunStep[]): Promise<EventBody[]> {
+  if (steps.length === 0) return [];
+  const messages = await readRunMessages(tx, run.id);
+  return steps.flatMap((step) => {
+    const row = messages.find(({ id }) => id === step.messageId);
+    return row ? abandon(tx, { message: { row, step, content: row.content ?? [] }, toolCalls: null }) : [];
+  });
 }
 
 class RunInHand implements HeldRun {

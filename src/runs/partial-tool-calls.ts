@@ -1,5 +1,5 @@
 import type { Queryable } from '../db/db.ts';
-import type { EventBody, ToolCallDelta } from '../events/event.ts';
+import { decodeBody, type ToolCallDelta } from '../events/event.ts';
 import type { FunctionToolCall } from './run.ts';
 
 /** What has been written so far of the calls of steps in progress: their committed deltas, folded. In the order of the ids. */
@@ -13,7 +13,8 @@ where s.id = any($1) and s.project_id = $2 order by e.thread_id, e.number`,
   });
   const calls = new Map<string, FunctionToolCall[]>(ids.map((id) => [id, []]));
   for (const { payload } of rows) {
-    const body = JSON.parse(payload) as EventBody & { type: 'RunStepDelta' };
+    const body = decodeBody(payload);
+    if (body.type !== 'RunStepDelta') continue;
     const step = calls.get(body.stepId);
     if (step) applyCallDeltas(step, body.toolCalls);
   }

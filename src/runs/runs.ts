@@ -23,13 +23,16 @@ export interface StartRun {
   metadata: Record<string, string>;
 }
 
+/** A run with the number of the last event of its thread's log that it reflects. */
+export type StoredRun = Run & { logEnd: number };
+
 /** What callers do with runs. What the worker does with one it holds is in held-run.ts. */
 export interface Runs {
-  /** The run as it is stored, with the number of the last event that it reflects. */
-  start(projectId: string, id: string, input: StartRun): Promise<Run & { logEnd: number }>;
+  start(projectId: string, id: string, input: StartRun): Promise<StoredRun>;
   update(projectId: string, id: string, metadata: Record<string, string>): Promise<void>;
   cancel(projectId: string, id: string): Promise<void>;
-  submitToolOutputs(projectId: string, id: string, outputs: { toolCallId: string; output: string }[]): Promise<void>;
+  /** The run as it goes back to the queue; null when these outputs are stored already. */
+  submitToolOutputs(projectId: string, id: string, outputs: { toolCallId: string; output: string }[]): Promise<StoredRun | null>;
   /** Deletes a thread; its active run ends with it. */
   deleteThread(projectId: string, id: string): Promise<void>;
   /** Ends runs that nobody holds and whose time is over. Returns how many. */
@@ -148,11 +151,11 @@ export function createRuns({ db, log, leases, wake, expiresAfterMs }: RunsOption
     submitToolOutputs: (projectId, id, outputs) =>
       locked(projectId, id, async (tx, run, lastEvent) => {
         const steps = await readSteps(tx, id);
-        if (steps.some((step) => step.status === 'COMPLETED' && sameOutputs(step, outputs))) return;
+        if (steps.some((step) => step.status === 'COMPLETED' && sameOutputs(step, outputs))) return null;
         const step = steps.findLast(({ type }) => type === 'TOOL_CALLS');
         if (run.status === 'REQUIRES_ACTION' && run.expiresAt && run.expiresAt <= new Date()) {
           await end(tx, run, lastEvent, { status: 'EXPIRED' });
-          return { expired: true };
+          return 'expired' as const;
         }
         const status = visibleStatus(run);
         if (status !== 'REQUIRES_ACTION' || !step || !run.requiredAction) {
@@ -176,11 +179,11 @@ export function createRuns({ db, log, leases, wake, expiresAfterMs }: RunsOption
           { type: 'RunStepFinished', step: done },
           { type: 'RunStatusChanged', run: queued },
         ]);
-        log.append(tx, run.threadId, lastEvent, events);
+        const logEnd = log.append(tx, run.threadId, lastEvent, events);
         tx.afterCommit(() => wake.wake('work'));
-        return undefined;
+        return { ...queued, logEnd };
       }).then((result) => {
-        if (!result?.expired) return;
+        if (result !== 'expired') return result;
         throw new WrongRunStatusError('Runs in status "EXPIRED" do not accept tool outputs.', 'EXPIRED', ['input', 'runId']);
       }),
 

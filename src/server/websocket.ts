@@ -1,5 +1,5 @@
 import type { Server } from 'node:http';
-import { getOperationAST, GraphQLError } from 'graphql';
+import { getOperationAST, GraphQLError, type GraphQLFormattedError } from 'graphql';
 import { CloseCode } from 'graphql-ws';
 import { type Extra, useServer } from 'graphql-ws/use/ws';
 import type { Logger } from 'pino';
@@ -116,6 +116,9 @@ export function createWebSockets(options: WebSocketOptions): WebSockets {
       },
       execute: operations.execute,
       subscribe: operations.subscribe,
+      onNext(_context, _id, _payload, _args, { errors, ...result }) {
+        if (errors) return { ...result, errors: errors.map(withoutStatus) };
+      },
     },
     wss,
     options.keepAliveMs,
@@ -155,6 +158,13 @@ export function createWebSockets(options: WebSocketOptions): WebSockets {
 function refuse(socket: SocketExtra['socket']): false {
   socket.close(CloseCode.Forbidden, 'The key is revoked');
   return false;
+}
+
+/** The status that HTTP would answer with is of no use here. */
+function withoutStatus(error: GraphQLError): GraphQLFormattedError {
+  const { extensions = {}, ...rest } = error.toJSON();
+  const { http: _status, ...others } = extensions;
+  return { ...rest, extensions: others };
 }
 
 function unknownOperation(operationName: string | null | undefined): GraphQLError {

@@ -1,5 +1,5 @@
 import type { Queryable } from '../db/db.ts';
-import type { EventBody } from '../events/event.ts';
+import { decodeBody } from '../events/event.ts';
 import { applyDeltas, type ContentPart } from './message.ts';
 
 /** What has been written so far of messages in progress: their committed deltas, folded. In the order of the ids. */
@@ -13,7 +13,8 @@ where m.id = any($1) and m.project_id = $2 order by e.thread_id, e.number`,
   });
   const contents = new Map<string, ContentPart[]>(ids.map((id) => [id, []]));
   for (const { payload } of rows) {
-    const body = JSON.parse(payload) as EventBody & { type: 'MessageDelta' };
+    const body = decodeBody(payload);
+    if (body.type !== 'MessageDelta') continue;
     const content = contents.get(body.messageId);
     if (content) applyDeltas(content, body.content);
   }

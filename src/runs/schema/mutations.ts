@@ -258,8 +258,8 @@ mutation('submitToolOutputs', {
   }),
   result: { name: 'run', type: Run, description: 'The run as it is now.' },
   async resolve(input, context) {
-    await context.rooms.runs.submitToolOutputs(context.viewer.projectId, input.runId, input.toolOutputs);
-    return runNow(context, input.runId);
+    const queued = await context.rooms.runs.submitToolOutputs(context.viewer.projectId, input.runId, input.toolOutputs);
+    return queued ?? runNow(context, input.runId);
   },
 });
 

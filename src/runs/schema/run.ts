@@ -5,6 +5,7 @@ import { cursorOf } from '../../events/event.ts';
 import { builder } from '../../graphql/builder.ts';
 import { connectionOf, pageArgs, pageCost } from '../../graphql/connection.ts';
 import type { Context } from '../../graphql/context.ts';
+import { present } from '../../graphql/errors.ts';
 import { type Batch, byId, type Filter, type List } from '../../graphql/load.ts';
 import { defineNode } from '../../graphql/node.ts';
 import { text } from '../../graphql/validation.ts';
@@ -131,11 +132,8 @@ const usages: Batch<string, UsageValue> = { name: 'thread-usages', read: readUsa
 export const Run = builder.objectRef<RunView>('Run');
 
 /** What a run was started with is read apart from the run, and only when somebody asks. */
-const config = async <Key extends keyof RunConfig>({ id }: RunView, { load }: Context, key: Key): Promise<RunConfig[Key]> => {
-  const found = await load.one(settings, id);
-  if (!found) throw new Error(`run ${id} has gone with its thread`);
-  return found.config[key];
-};
+const config = async <Key extends keyof RunConfig>({ id }: RunView, { load }: Context, key: Key): Promise<RunConfig[Key]> =>
+  present(await load.one(settings, id), id).config[key];
 
 Run.implement({
   description: 'One answer of an assistant in a thread: from being asked for to its end.',
@@ -145,7 +143,7 @@ Run.implement({
     thread: t.field({
       type: Thread,
       description: 'The thread it answers in.',
-      resolve: async ({ threadId }, _args, { load }) => (await load.one(threadById, threadId))!,
+      resolve: async ({ threadId }, _args, { load }) => present(await load.one(threadById, threadId), threadId),
     }),
     assistant: t.field({
       type: Assistant,
@@ -267,7 +265,7 @@ builder.objectField(RunStep, 'run', (t) =>
   t.field({
     type: Run,
     description: 'The run that made it.',
-    resolve: async ({ runId }, _args, { load }) => (await load.one(runById, runId))!,
+    resolve: async ({ runId }, _args, { load }) => present(await load.one(runById, runId), runId),
   }),
 );
 

@@ -96,8 +96,9 @@ async function followThread(context: Context, threadId: string, after: string | 
   const known = thread ?? (after !== null && nounOf(threadId) === 'Thread' && (await readTombstone(db, viewer.projectId, threadId)));
   if (!known) throw new RequestError('NOT_FOUND', `No thread found with id '${threadId}'.`);
   const from = after === null ? null : await placeOf(db, threadId, after);
+  // Behind ThreadDeleted nothing is left to wait for.
+  let ended = !thread && from === (await last(db, threadId));
   const follower = rooms.tail.follow(threadId, from ?? 0);
-  let ended = false;
   let snapshot =
     from === null &&
     new Snapshot<Delivered>((deliver) =>

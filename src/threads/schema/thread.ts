@@ -3,6 +3,7 @@ import { NO_RESOURCES, ToolResourcesInput, ToolResourcesRef, toolResourcesChecke
 import { cursorOf } from '../../events/event.ts';
 import { builder } from '../../graphql/builder.ts';
 import { connectionOf, pageArgs, pageCost } from '../../graphql/connection.ts';
+import { present } from '../../graphql/errors.ts';
 import { byId, type Filter, type List } from '../../graphql/load.ts';
 import { createMutation, deleteMutation, mutation } from '../../graphql/mutation.ts';
 import { defineNode } from '../../graphql/node.ts';
@@ -63,7 +64,7 @@ builder.objectField(Message, 'thread', (t) =>
   t.field({
     type: Thread,
     description: 'The thread it stands in.',
-    resolve: async ({ threadId }, _args, { load }) => (await load.one(threadById, threadId))!,
+    resolve: async ({ threadId }, _args, { load }) => present(await load.one(threadById, threadId), threadId),
   }),
 );
 
