@@ -43,10 +43,13 @@ try {
     }
     stopping = true;
     logger.info({ signal }, 'asked to stop');
-    setTimeout(() => {
-      logger.error('shutting down took too long; runs are taken up from what is committed');
-      process.exit(1);
-    }, config.drainMs + CLOSE_SECONDS * 1000).unref();
+    setTimeout(
+      () => {
+        logger.error('shutting down took too long; runs are taken up from what is committed');
+        process.exit(1);
+      },
+      config.drainMs + CLOSE_SECONDS * 1000,
+    ).unref();
     skein.close().then(
       () => process.exit(0),
       (error: unknown) => {

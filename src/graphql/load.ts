@@ -18,6 +18,8 @@ export interface List<Row> {
   /** The camelCase field that orders the list; unique within a parent. */
   key: keyof Row & string;
   keyType: 'text' | 'int';
+  /** Its order where none is asked for: newest first unless it says otherwise. */
+  order?: 'ASC';
   /** Columns that are not read with a list. */
   except?: readonly string[];
   /** SQL over the table (as `t`) that rows must meet beside being the parent's. */
@@ -157,7 +159,7 @@ function windowOf<Row>(list: List<Row>, { first, after, last, before, order }: P
     throw badArgument(`\`${backward ? 'last' : 'first'}\` must be 0 to ${PAGE_MAX}, but is ${limit}.`);
   }
   const cursor = (backward ? before : after) ?? null;
-  return { limit, backward, descending: (order ?? 'DESC') === 'DESC', from: cursor === null ? null : keyOf(list, cursor) };
+  return { limit, backward, descending: (order ?? list.order ?? 'DESC') === 'DESC', from: cursor === null ? null : keyOf(list, cursor) };
 }
 
 const badArgument = (message: string) => new RequestError('INVALID_INPUT', message);

@@ -3,6 +3,13 @@ import { InputValidationError } from '@pothos/plugin-validation';
 import type { Logger } from 'pino';
 import { UserError } from '../errors.ts';
 
+/** What libraries put there, besides what we do. */
+interface Extensions {
+  code?: string;
+  http?: { status?: number };
+  originalError?: unknown;
+}
+
 /**
  * What a caller sees of an error: those that were made for callers as they are, always with a code, and of all others
  * only that they happened, with the id under which the log has the rest.
@@ -12,7 +19,7 @@ export function maskError(error: unknown, requestId: string, logger: Logger): Gr
   const place = error instanceof GraphQLError ? { nodes: error.nodes, path: error.path } : {};
   const refused = original instanceof InputValidationError ? original : null;
   if (error instanceof GraphQLError && !refused && (!original || original instanceof GraphQLError)) {
-    const { code, http, originalError } = error.extensions as { code?: string; http?: { status?: number }; originalError?: unknown };
+    const { code, http, originalError } = error.extensions as Extensions;
     if (code && !originalError) return error;
     return new GraphQLError(error.message, {
       ...place,

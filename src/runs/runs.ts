@@ -29,7 +29,7 @@ export type StoredRun = Run & { logEnd: number };
 /** What callers do with runs. What the worker does with one it holds is in held-run.ts. */
 export interface Runs {
   start(projectId: string, id: string, input: StartRun): Promise<StoredRun>;
-  update(projectId: string, id: string, metadata: Record<string, string>): Promise<void>;
+  update(projectId: string, id: string, metadata: Record<string, string> | undefined): Promise<void>;
   cancel(projectId: string, id: string): Promise<void>;
   /** The run as it goes back to the queue; null when these outputs are stored already. */
   submitToolOutputs(projectId: string, id: string, outputs: { toolCallId: string; output: string }[]): Promise<StoredRun | null>;
@@ -126,8 +126,8 @@ export function createRuns({ db, log, leases, wake, expiresAfterMs }: RunsOption
     async update(projectId, id, metadata) {
       const rows = await db.query({
         name: 'run-update',
-        text: 'update run set metadata = $3 where id = $1 and project_id = $2 returning id',
-        values: [id, projectId, JSON.stringify(metadata)],
+        text: 'update run set metadata = coalesce($3, metadata) where id = $1 and project_id = $2 returning id',
+        values: [id, projectId, metadata ? JSON.stringify(metadata) : null],
       });
       if (rows.length === 0) throw new NotFoundError('run', id, ['input', 'runId']);
     },

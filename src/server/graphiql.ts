@@ -29,7 +29,9 @@ export function graphiqlPage(endpoint: string): Promise<GraphiqlPage> {
 
 async function build(endpoint: string): Promise<GraphiqlPage> {
   const parts = await import('@graphql-yoga/render-graphiql/graphiql');
-  const [script, style] = await Promise.all(['script.js', 'style.css'].map((name) => readFile(join(FILES, name), 'utf8')));
+  const [script, style] = await Promise.all(
+    ['script.js', 'style.css'].map((name) => readFile(join(FILES, name), 'utf8')),
+  );
   const workers = {
     editorWorkerService: parts.editorWorkerService,
     json: parts.jsonWorker,

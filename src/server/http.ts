@@ -42,11 +42,19 @@ export function createHttpServer(options: HttpOptions): Server {
     response.setHeader('x-content-type-options', 'nosniff');
     response.once('close', () => {
       const ms = Math.round(performance.now() - started);
-      logger.debug({ requestId, method: request.method, path: pathOf(request), status: response.statusCode, ms }, 'request');
+      logger.debug(
+        { requestId, method: request.method, path: pathOf(request), status: response.statusCode, ms },
+        'request',
+      );
     });
     if (!isKnownHost(request.headers.host, allowedHosts)) {
       const host = String(request.headers.host).slice(0, 100);
-      return refuse(response, 421, 'FOREIGN_HOST', `This server does not go by the name '${host}'; ALLOWED_HOSTS lists those it does.`);
+      return refuse(
+        response,
+        421,
+        'FOREIGN_HOST',
+        `This server does not go by the name '${host}'; ALLOWED_HOSTS lists those it does.`,
+      );
     }
     route(request, response, requestId).catch((error: unknown) => {
       logger.error({ err: error, requestId }, 'a request failed');
@@ -61,7 +69,8 @@ export function createHttpServer(options: HttpOptions): Server {
     const path = pathOf(request);
     if (path === GRAPHQL_PATH) {
       response.setHeader('vary', 'origin');
-      if (request.method === 'GET' && request.headers.accept?.includes('text/html')) return await sendPage(request, response);
+      if (request.method === 'GET' && request.headers.accept?.includes('text/html'))
+        return await sendPage(request, response);
       await yoga(request, response, {
         requestId,
         identify(keyId) {
@@ -150,7 +159,10 @@ function createGraphqlHandler({ operations, context, corsOrigins, maxBodyBytes, 
     maskedErrors: {
       maskError(error) {
         if (error instanceof GraphQLError && error.extensions.code === 'REQUEST_ENTITY_TOO_LARGE') {
-          return new RequestError('PAYLOAD_TOO_LARGE', `The request is larger than ${maxBodyBytes} bytes, which MAX_BODY_BYTES allows.`);
+          return new RequestError(
+            'PAYLOAD_TOO_LARGE',
+            `The request is larger than ${maxBodyBytes} bytes, which MAX_BODY_BYTES allows.`,
+          );
         }
         return maskError(error, 'see the header x-request-id', logger);
       },
@@ -161,7 +173,12 @@ function createGraphqlHandler({ operations, context, corsOrigins, maxBodyBytes, 
 
 /** 400, except to clients that ask for `application/json` alone, which take any other status than 200 for no answer. */
 const badRequest = ({ message, nodes, source, positions, extensions }: GraphQLError): GraphQLError =>
-  new GraphQLError(message, { nodes, source, positions, extensions: { ...extensions, http: { status: 400, spec: true } } });
+  new GraphQLError(message, {
+    nodes,
+    source,
+    positions,
+    extensions: { ...extensions, http: { status: 400, spec: true } },
+  });
 
 const isStream = (response: ServerResponse): boolean =>
   String(response.getHeader('content-type')).startsWith('text/event-stream');

@@ -168,7 +168,9 @@ function withoutStatus(error: GraphQLError): GraphQLFormattedError {
 }
 
 function unknownOperation(operationName: string | null | undefined): GraphQLError {
-  const message = operationName ? `The document has no operation ${operationName}.` : 'operationName must say which operation is meant.';
+  const message = operationName
+    ? `The document has no operation ${operationName}.`
+    : 'operationName must say which operation is meant.';
   return new GraphQLError(message, { extensions: { code: 'OPERATION_RESOLUTION_FAILURE' } });
 }
 

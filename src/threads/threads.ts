@@ -43,7 +43,7 @@ export interface Threads {
   create(projectId: string, id: string, input: NewThread): Promise<void>;
   update(projectId: string, id: string, change: Partial<Pick<Thread, 'title' | 'metadata' | 'toolResources'>>): Promise<void>;
   createMessage(projectId: string, threadId: string, id: string, input: NewMessage): Promise<void>;
-  updateMessage(projectId: string, id: string, metadata: Record<string, string>): Promise<void>;
+  updateMessage(projectId: string, id: string, metadata: Record<string, string> | undefined): Promise<void>;
   /** Returns the thread's id. */
   deleteMessage(projectId: string, id: string): Promise<void>;
 }
@@ -83,8 +83,8 @@ where id = $1 and project_id = $2 and deleted_at is null returning id`,
     async updateMessage(projectId, id, metadata) {
       const rows = await db.query({
         name: 'message-update',
-        text: 'update message set metadata = $3 where id = $1 and project_id = $2 returning id',
-        values: [id, projectId, JSON.stringify(metadata)],
+        text: 'update message set metadata = coalesce($3, metadata) where id = $1 and project_id = $2 returning id',
+        values: [id, projectId, metadata ? JSON.stringify(metadata) : null],
       });
       if (rows.length === 0) throw new NotFoundError('message', id, ['input', 'messageId']);
     },

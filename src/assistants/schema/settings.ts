@@ -212,7 +212,7 @@ const FunctionChecked = z
   .transform((tool): ToolSetting => ({ type: 'function', ...tool }));
 
 const Unavailable = (tool: string) => z.unknown().superRefine((_value, context) => {
-  context.addIssue(`${tool} is not available on this server: viewer.tools says what is.`);
+  context.addIssue(`${tool} is not available on this server: viewer.sandbox and viewer.search say what is.`);
 });
 
 /** By the one field that is given: an error then stands at its own place. */

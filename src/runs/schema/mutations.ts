@@ -14,7 +14,7 @@ import { builder } from '../../graphql/builder.ts';
 import type { Context } from '../../graphql/context.ts';
 import { createMutation, deleteMutation, mutation } from '../../graphql/mutation.ts';
 import { UserError } from '../../graphql/user-error.ts';
-import { metadata, optional, text } from '../../graphql/validation.ts';
+import { metadata, metadataChange, optional, text } from '../../graphql/validation.ts';
 import { MessageInput } from '../../threads/schema/message.ts';
 import { checkReferences } from '../../threads/schema/references.ts';
 import { CreateThreadInput, messagesChecked, NewThreadChecked } from '../../threads/schema/thread.ts';
@@ -215,9 +215,9 @@ mutation('updateRun', {
   description: "Changes a run's metadata, in any status.",
   fields: (t) => ({
     runId: runId(t),
-    metadata: t.field({ type: 'JSON', description: 'Up to 16 pairs of text; replaces all that was there.' }),
+    metadata: t.field({ type: 'JSON', description: 'Up to 16 pairs of text; replaces all that was there. Left out, nothing changes.' }),
   }),
-  validate: z.object({ runId: text('id', 100), metadata }),
+  validate: z.object({ runId: text('id', 100), metadata: metadataChange }),
   result: { name: 'run', type: Run, description: 'The run as it is now.' },
   async resolve(input, context) {
     await context.rooms.runs.update(context.viewer.projectId, input.runId, input.metadata);

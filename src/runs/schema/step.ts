@@ -167,7 +167,7 @@ builder.objectRef<SearchCall>('FileSearchToolCall').implement({
 
 export const stepById = byId<StepRow>('RunStep');
 const partialToolCalls: Batch<string, FunctionCall[]> = { name: 'partial-tool-calls', read: readPartialToolCalls };
-export const runSteps: List<StepRow> = { name: 'steps', table: 'RunStep', parent: 'runId', key: 'position', keyType: 'int' };
+export const runSteps: List<StepRow> = { name: 'steps', table: 'RunStep', parent: 'runId', key: 'position', keyType: 'int', order: 'ASC' };
 
 const MessageCreationDetails = builder.objectRef<StepRow>('MessageCreationDetails').implement({
   description: 'Which message a step wrote.',

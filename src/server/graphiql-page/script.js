@@ -4,7 +4,14 @@
   const { endpoint, tabs } = JSON.parse(document.getElementById('skein-options').textContent);
   const element = (id) => document.getElementById(id);
   const [bar, who, notice, ask, input, wrong, cancel, submit] = [
-    'skein-bar', 'skein-who', 'skein-notice', 'skein-ask', 'skein-key', 'skein-wrong', 'skein-cancel', 'skein-submit',
+    'skein-bar',
+    'skein-who',
+    'skein-notice',
+    'skein-ask',
+    'skein-key',
+    'skein-wrong',
+    'skein-cancel',
+    'skein-submit',
   ].map(element);
   const STORED = 'skein:key';
   const GOING_AWAY = 1001;
@@ -74,7 +81,8 @@
     wrong.textContent = '';
     try {
       // A header can carry no other characters, and no key of ours has them.
-      if (!/^[\x21-\x7e]+$/.test(candidate)) return showForm('That is no key: it holds blanks or other characters that no key has.', candidate);
+      if (!/^[\x21-\x7e]+$/.test(candidate))
+        return showForm('That is no key: it holds blanks or other characters that no key has.', candidate);
       const response = await post({ query: '{ viewer { version project { name } } }' }, candidate);
       const answer = await response.json().catch(() => ({}));
       const viewer = answer.data?.viewer;
@@ -137,7 +145,10 @@
     socket.onclose = ({ code, reason }) => {
       if (over) return;
       if (code === UNAUTHORIZED || code === FORBIDDEN) refused(reason || 'The key was refused.');
-      const why = code === GOING_AWAY ? 'The server is shutting down.' : `The connection was lost (${code}${reason ? `: ${reason}` : ''}).`;
+      const why =
+        code === GOING_AWAY
+          ? 'The server is shutting down.'
+          : `The connection was lost (${code}${reason ? `: ${reason}` : ''}).`;
       notice.textContent = why;
       end(() => observer.error({ message: why }));
     };

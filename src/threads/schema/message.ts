@@ -176,7 +176,7 @@ const partialContents: Batch<string, ContentPart[]> = { name: 'partial-contents'
 const NOT_SUPERSEDED = "t.incomplete_reason is distinct from 'SUPERSEDED'";
 const inOrder = { table: 'Message', key: 'position', keyType: 'int', where: NOT_SUPERSEDED, ...written } as const;
 export const threadMessages: List<MessageRow> = { name: 'messages', parent: 'threadId', ...inOrder };
-export const runMessages: List<MessageRow> = { name: 'run-messages', parent: 'runId', ...inOrder };
+export const runMessages: List<MessageRow> = { name: 'run-messages', parent: 'runId', order: 'ASC', ...inOrder };
 
 const contentOf = ({ id, content }: MessageRow, { load }: Context): ContentPart[] | Promise<ContentPart[]> =>
   content ?? load.one(partialContents, id);

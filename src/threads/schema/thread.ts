@@ -189,9 +189,9 @@ mutation('updateMessage', {
   description: "Changes a message's metadata; its content never changes.",
   fields: (t) => ({
     messageId: t.id({ required: true, description: 'Id of the message.' }),
-    metadata: t.field({ type: 'JSON', description: 'Up to 16 pairs of text; replaces all that was there.' }),
+    metadata: t.field({ type: 'JSON', description: 'Up to 16 pairs of text; replaces all that was there. Left out, nothing changes.' }),
   }),
-  validate: z.object({ messageId: text('id', 100), metadata }),
+  validate: z.object({ messageId: text('id', 100), metadata: metadataChange }),
   result: { name: 'message', type: Message, description: 'The message as it is now.' },
   async resolve({ messageId, metadata: pairs }, { rooms, viewer, load }) {
     await rooms.threads.updateMessage(viewer.projectId, messageId, pairs);
