@@ -19,13 +19,14 @@ import { createOperations } from './graphql/operation.ts';
 import type { Llm } from './llm/llm.ts';
 import { createOffline } from './llm/offline.ts';
 import { createOpenAi } from './llm/openai.ts';
+import type { HeldRun } from './runs/held-run.ts';
 import { type ClaimedRun, RUN_LEASES } from './runs/rows.ts';
 import { createRuns } from './runs/runs.ts';
 import { createSchema } from './schema.ts';
 import { createHttpServer } from './server/http.ts';
 import { createWebSockets } from './server/websocket.ts';
 import { createThreads } from './threads/threads.ts';
-import { createLeases } from './work/leases.ts';
+import { createLeases, type Hands } from './work/leases.ts';
 import { createLocalWake } from './work/wake.ts';
 
 export const VERSION = '0.1.0';
@@ -85,7 +86,9 @@ async function start(config: Config, logger: Logger, db: Database, closing: (() 
   const newKeyFile = first?.made && !config.bootstrapKey ? keyFile : null;
   if (newKeyFile) keep(first!.secret, newKeyFile);
   const key = await usable(keys, first?.secret ?? keptKey(keyFile), logger);
-  const runs = createRuns({ db, log, leases, wake, expiresAfterMs: config.runExpiresAfterMs });
+  // The worker needs the runs and comes behind them; nobody starts one before the server listens.
+  const hands: Hands<HeldRun> = { reserve: () => worker.reserve() };
+  const runs = createRuns({ db, log, leases, wake, hands, expiresAfterMs: config.runExpiresAfterMs });
   const rooms: Rooms = {
     keys,
     llm,

@@ -1,5 +1,6 @@
 import type { Prisma } from '../generated/prisma/client.ts';
-import type { Db } from '../db/db.ts';
+import type { Db, Queryable } from '../db/db.ts';
+import { columns } from '../db/rows.ts';
 import { NotFoundError } from '../errors.ts';
 import type { ResponseFormat, ToolResources, ToolSetting } from './settings.ts';
 
@@ -51,6 +52,14 @@ export function createAssistants({ db: { prisma } }: { db: Db }): Assistants {
       if (count === 0) throw notFound(id);
     },
   };
+}
+
+const READ = `select ${columns('Assistant', 'a')} from assistant a where id = $1 and project_id = $2`;
+
+/** One assistant, as part of what is read or done with it; undefined when there is none. */
+export async function readAssistant(q: Queryable, projectId: string, id: string): Promise<Assistant | undefined> {
+  const [row] = await q.query<Assistant>({ name: 'assistant-read', text: READ, values: [id, projectId] });
+  return row;
 }
 
 /** Prisma wants JSON columns as its own input type, which our interfaces fit but do not extend. */

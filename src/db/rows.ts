@@ -24,19 +24,29 @@ export function columns(table: Table, alias: string, except: readonly string[] =
     .join(', ');
 }
 
-const INSERTS = new Map<Table, { name: string; text: string; fields: readonly string[] }>(
-  (Object.keys(FIELDS) as Table[]).map((table) => {
-    const names = FIELDS[table].map(columnOf).join(', ');
-    const text = `insert into ${tableOf(table)} (${names}) select ${names} from json_populate_recordset(null::${tableOf(table)}, $1)`;
-    return [table, { name: `insert-${table}`, text, fields: FIELDS[table] }];
-  }),
-);
+/** Columns whose values are SQL, with its parameters from `$2` on; `name` tells the text apart from others'. */
+export interface Computed {
+  name: string;
+  columns: Record<string, string>;
+  values: unknown[];
+}
+
+const insertText = (table: Table, computed: Record<string, string> = {}): string => {
+  const names = FIELDS[table].map(columnOf);
+  const values = FIELDS[table].map((field) => computed[field] ?? columnOf(field));
+  return `insert into ${tableOf(table)} (${names.join(', ')}) select ${values.join(', ')} from json_populate_recordset(null::${tableOf(table)}, $1)`;
+};
+
+const INSERTS = new Map((Object.keys(FIELDS) as Table[]).map((table) => [table, insertText(table)]));
 
 /** Inserts whole rows, any number with one text. JSON columns take the value itself. */
-export function insertRows(table: Table, rows: readonly object[]): Sql {
-  const { name, text, fields } = INSERTS.get(table)!;
+export function insertRows(table: Table, rows: readonly object[], computed?: Computed): Sql {
   const records = rows.map((row) =>
-    Object.fromEntries(fields.map((field) => [columnOf(field), (row as Record<string, unknown>)[field] ?? null])),
+    Object.fromEntries(FIELDS[table].map((field) => [columnOf(field), (row as Record<string, unknown>)[field] ?? null])),
   );
-  return { name, text, values: [JSON.stringify(records)] };
+  return {
+    name: `insert-${table}${computed ? `-${computed.name}` : ''}`,
+    text: computed ? insertText(table, computed.columns) : INSERTS.get(table)!,
+    values: [JSON.stringify(records), ...(computed?.values ?? [])],
+  };
 }

@@ -5,11 +5,11 @@ import type { Llm } from '../llm/llm.ts';
 import { claimRuns, endClaimed, type HeldRun, type RunClaim } from '../runs/held-run.ts';
 import type { ClaimedRun } from '../runs/rows.ts';
 import type { Runs } from '../runs/runs.ts';
-import type { Leases } from '../work/leases.ts';
+import type { Hands, Leases } from '../work/leases.ts';
 import type { Wake } from '../work/wake.ts';
 import { executeRun, Stopped } from './execute-run.ts';
 
-export interface Worker {
+export interface Worker extends Hands<HeldRun> {
   /** Runs in this worker's hands. */
   readonly active: number;
   /**
@@ -40,6 +40,8 @@ const CLAIM_BATCH = 50;
 export function createWorker(options: WorkerOptions): Worker {
   const { leases, wake, runs, logger, concurrency, heartbeatMs, pollMs } = options;
   const active = new Map<string, { stop: AbortController; done: Promise<void> }>();
+  /** Places that are promised to runs whose transactions are under way. */
+  const places = new Set<Promise<void>>();
   let draining = false;
   let nudge: (() => void) | null = null;
   let woken = false;
@@ -60,12 +62,12 @@ export function createWorker(options: WorkerOptions): Worker {
     while (!draining) {
       woken = false; // before the claim: what is woken while it runs must be looked for again
       let claimed = 0;
-      const room = Math.min(CLAIM_BATCH, concurrency - active.size);
+      const room = Math.min(CLAIM_BATCH, concurrency - active.size - places.size);
       try {
         if (room > 0) {
           const { begun, over } = await claimRuns(options, room);
           claimed = begun.length + over.length;
-          for (const held of begun) start(held.run.id, (stop) => execute(held, stop));
+          begun.forEach(take);
           for (const claim of over) start(claim.id, () => end(claim));
         }
         if (claimed === 0) await runs.expireOverdue();
@@ -91,6 +93,8 @@ export function createWorker(options: WorkerOptions): Worker {
       });
     active.set(runId, { stop, done });
   }
+
+  const take = (held: HeldRun): void => start(held.run.id, (stop) => execute(held, stop));
 
   async function execute(held: HeldRun, stop: AbortController): Promise<void> {
     const { id, attempt, expiresAt } = held.run;
@@ -136,13 +140,29 @@ export function createWorker(options: WorkerOptions): Worker {
     get active() {
       return active.size;
     },
+    reserve() {
+      if (draining || active.size + places.size >= concurrency) return null;
+      const used = Promise.withResolvers<void>();
+      places.add(used.promise);
+      const giveBack = () => {
+        places.delete(used.promise);
+        used.resolve();
+      };
+      return {
+        take(held) {
+          take(held);
+          giveBack();
+        },
+        giveBack,
+      };
+    },
     async close(graceMs) {
       draining = true;
       offWork();
       offStop();
       clearInterval(net);
       nudge?.();
-      await loop;
+      await Promise.all([loop, ...places]);
       const all = [...active.values()].map(({ done }) => done);
       let timer: NodeJS.Timeout | undefined;
       await Promise.race([Promise.all(all), new Promise((resolve) => (timer = setTimeout(resolve, graceMs)))]);

@@ -85,6 +85,10 @@ async function begin(deps: Deps, tx: Tx, claim: RunClaim): Promise<{ run: HeldRu
   return { run: held, after: claim.logEnd, events };
 }
 
+/** A run that is its worker's from its birth, with the events of its transaction that end behind `logEnd`. */
+export const bornHeld = (deps: Deps, run: Run, config: RunConfig, logEnd: number, lastPosition: number): HeldRun =>
+  new RunInHand(deps, deps.log.pen(run.threadId, run.id, logEnd), run, config, [], 0, lastPosition, NO_USAGE);
+
 /** Ends a run that was claimed after it had been asked to stop, or after its time was over. */
 export async function endClaimed(deps: Deps, claim: RunClaim): Promise<void> {
   const run = runOf(claim);

@@ -1,6 +1,6 @@
 import type { Queryable, Tx } from '../db/db.ts';
 import { columns, insertRows } from '../db/rows.ts';
-import { RELEASED } from '../work/leases.ts';
+import { type Leases, RELEASED } from '../work/leases.ts';
 import type { Run, RunConfig, RunStep } from './run.ts';
 
 /** The only statements that write runs and steps (a run's lease columns are written by src/work). */
@@ -35,8 +35,21 @@ export interface ClaimedRun extends Run {
 export const RUN_COLUMNS = columns('Run', 'r', ['config', 'metadata', 'owner', 'epoch', 'leaseUntil']);
 export const STEP_COLUMNS = columns('RunStep', 's');
 
-export function insertRun(tx: Tx, run: Run, config: RunConfig, metadata: Record<string, string>): void {
-  tx.write(insertRows('Run', [{ ...run, config, metadata, epoch: 0 }]));
+/**
+ * Inserts a run, in the hands of `leases`' owner when it is born claimed (its first claim, then). The lease counts by
+ * the database's clock, as all do.
+ */
+export function insertRun(
+  tx: Tx,
+  run: Run,
+  config: RunConfig,
+  metadata: Record<string, string>,
+  leases: Pick<Leases, 'owner' | 'leaseMs'> | null,
+): void {
+  const row = { ...run, config, metadata, epoch: leases ? 1 : 0 };
+  const until = `now() + $3 * interval '1 millisecond'`;
+  const born = leases && { name: 'born', columns: { owner: '$2', leaseUntil: until }, values: [leases.owner, leases.leaseMs] };
+  tx.write(insertRows('Run', [row], born ?? undefined));
 }
 
 const SAVE = `update run set status = $2, required_action = $3, last_error = $4, incomplete_reason = $5, usage = $6, attempt = $7,

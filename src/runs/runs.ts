@@ -1,3 +1,4 @@
+import { type Assistant, readAssistant } from '../assistants/assistants.ts';
 import type { Db, Tx } from '../db/db.ts';
 import { UNIQUE_VIOLATION, sqlState } from '../db/db.ts';
 import { InvalidInputError, NotFoundError, ThreadBusyError, WrongRunStatusError } from '../errors.ts';
@@ -7,9 +8,10 @@ import { mintId } from '../ids.ts';
 import type { NewMessage } from '../threads/message.ts';
 import { eraseThread, holdThread, insertMessages, insertThread, lockThread, type NewThread } from '../threads/threads.ts';
 import { addUsage, NO_USAGE } from '../usage/usage.ts';
-import type { Leases } from '../work/leases.ts';
+import type { Hands, Leases } from '../work/leases.ts';
 import type { Wake } from '../work/wake.ts';
-import { insertRun, readSteps, RUN_COLUMNS, saveRun, saveStep } from './rows.ts';
+import { bornHeld, type HeldRun } from './held-run.ts';
+import { type ClaimedRun, insertRun, readSteps, RUN_COLUMNS, saveRun, saveStep } from './rows.ts';
 import { visibleStatus, type Run, type RunConfig, type RunStep } from './run.ts';
 import { endStep, moved, settle, type Outcome, type Unfinished } from './settle.ts';
 import { isFinal } from './status.ts';
@@ -19,7 +21,8 @@ export interface StartRun {
   /** An existing thread, or a new one. */
   thread: { id: string } | { create: NewThread };
   additionalMessages: NewMessage[];
-  config: RunConfig;
+  /** The assistant's settings with the run's own in their place. */
+  configure(assistant: Assistant): RunConfig;
   metadata: Record<string, string>;
 }
 
@@ -45,12 +48,14 @@ export const TOOL_OUTPUTS_BYTES = 512 * 1024;
 interface RunsOptions {
   db: Db;
   log: EventLog;
-  leases: Leases;
+  leases: Leases<ClaimedRun>;
   wake: Wake;
+  /** The worker of this process: a run that it has room for is its from birth. */
+  hands: Hands<HeldRun>;
   expiresAfterMs: number;
 }
 
-export function createRuns({ db, log, leases, wake, expiresAfterMs }: RunsOptions): Runs {
+export function createRuns({ db, log, leases, wake, hands, expiresAfterMs }: RunsOptions): Runs {
   /** Locks a run with its thread, in this order, and hands both to `work` with what the thread's log stands at. */
   function locked<T>(projectId: string, id: string, work: (tx: Tx, run: LockedRun, lastEvent: number) => T | Promise<T>): Promise<T> {
     return retried(async () => {
@@ -79,49 +84,73 @@ export function createRuns({ db, log, leases, wake, expiresAfterMs }: RunsOption
     log.append(tx, run.threadId, after, inRun(run.id, events));
   }
 
+  /** Stores a new run with its messages, begun when it is born `claimed`. */
+  async function insertNew(
+    tx: Tx,
+    projectId: string,
+    id: string,
+    input: StartRun,
+    claimed: boolean,
+  ): Promise<{ run: StoredRun; held: HeldRun | null }> {
+    const { thread: where } = input;
+    const [locked, assistant] = await Promise.all([
+      'id' in where ? lockThread(tx, projectId, where.id) : null,
+      readAssistant(tx, projectId, input.assistantId),
+    ]);
+    if (!assistant) throw new NotFoundError('assistant', input.assistantId, ['input', 'assistantId']);
+    const config = input.configure(assistant);
+    const thread = 'id' in where ? locked! : insertThread(tx, log, projectId, mintId('Thread'), where.create);
+    if (thread.activeRunId) {
+      throw new ThreadBusyError(
+        `Thread ${thread.id} already has an active run ${thread.activeRunId}.`,
+        thread.activeRunId,
+        ['input', 'threadId'],
+      );
+    }
+    const messages = insertMessages(tx, thread, input.additionalMessages);
+    const now = new Date();
+    const run: Run = {
+      id,
+      projectId,
+      threadId: thread.id,
+      assistantId: input.assistantId,
+      status: 'QUEUED',
+      requiredAction: null,
+      lastError: null,
+      incompleteReason: null,
+      usage: null,
+      attempt: 1,
+      firstEvent: thread.lastEvent + messages.length + 1,
+      lastEvent: null,
+      createdAt: now,
+      startedAt: null,
+      expiresAt: new Date(now.getTime() + expiresAfterMs),
+      completedAt: null,
+      cancelledAt: null,
+      failedAt: null,
+      cancelRequestedAt: null,
+    };
+    const begun = claimed ? moved(run, 'IN_PROGRESS', { startedAt: now }) : null;
+    insertRun(tx, begun ?? run, config, input.metadata, begun && leases);
+    holdThread(tx, thread.id, id);
+    const statuses = (begun ? [run, begun] : [run]).map((each) => ({ type: 'RunStatusChanged' as const, run: each }));
+    const logEnd = log.append(tx, thread.id, thread.lastEvent, [...byCaller(messages), ...inRun(id, statuses)]);
+    const held = begun && bornHeld({ db, log, leases }, begun, config, logEnd, thread.lastPosition);
+    return { run: { ...run, logEnd: run.firstEvent }, held };
+  }
+
   return {
-    start: (projectId, id, input) =>
-      db.tx(async (tx) => {
-        const thread =
-          'create' in input.thread
-            ? insertThread(tx, log, projectId, mintId('Thread'), input.thread.create)
-            : await lockThread(tx, projectId, input.thread.id);
-        if (thread.activeRunId) {
-          throw new ThreadBusyError(
-            `Thread ${thread.id} already has an active run ${thread.activeRunId}.`,
-            thread.activeRunId,
-            ['input', 'threadId'],
-          );
-        }
-        const messages = insertMessages(tx, thread, input.additionalMessages);
-        const now = new Date();
-        const run: Run = {
-          id,
-          projectId,
-          threadId: thread.id,
-          assistantId: input.assistantId,
-          status: 'QUEUED',
-          requiredAction: null,
-          lastError: null,
-          incompleteReason: null,
-          usage: null,
-          attempt: 1,
-          firstEvent: thread.lastEvent + messages.length + 1,
-          lastEvent: null,
-          createdAt: now,
-          startedAt: null,
-          expiresAt: new Date(now.getTime() + expiresAfterMs),
-          completedAt: null,
-          cancelledAt: null,
-          failedAt: null,
-          cancelRequestedAt: null,
-        };
-        insertRun(tx, run, input.config, input.metadata);
-        holdThread(tx, thread.id, id);
-        log.append(tx, thread.id, thread.lastEvent, [...byCaller(messages), ...inRun(id, [{ type: 'RunStatusChanged', run }])]);
-        tx.afterCommit(() => wake.wake('work'));
-        return { ...run, logEnd: run.firstEvent };
-      }),
+    async start(projectId, id, input) {
+      // A run that its own process can take up needs no worker to look for it.
+      const place = hands.reserve();
+      const born = await db.tx((tx) => insertNew(tx, projectId, id, input, place !== null)).catch((error: unknown) => {
+        place?.giveBack();
+        throw error;
+      });
+      if (born.held) place!.take(born.held);
+      else wake.wake('work');
+      return born.run;
+    },
 
     async update(projectId, id, metadata) {
       const rows = await db.query({

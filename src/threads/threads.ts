@@ -226,19 +226,26 @@ export async function readHistory(
   limit: number,
 ): Promise<{ messages: Message[]; older: number }> {
   const where = `thread_id = $1 and run_id is distinct from $2 and incomplete_reason is distinct from 'SUPERSEDED'`;
-  const messages = await q.query<Message>({
+  const read = q.query<Message>({
     name: 'message-history',
     text: `select ${MESSAGE_COLUMNS} from message m where ${where} order by position desc limit $3`,
     values: [threadId, exceptRunId, limit],
   });
+  const count = () =>
+    q.query<{ count: number }>({
+      name: 'message-history-count',
+      text: `select count(*)::int as count from message where ${where}`,
+      values: [threadId, exceptRunId],
+    });
+  // A small limit is likely to be met, and a large one is not: then nothing has to be counted.
+  const early = limit <= LIKELY_MET ? count() : null;
+  const [messages] = await Promise.all([read, early]);
   if (messages.length < limit) return { messages: messages.reverse(), older: 0 };
-  const [count] = await q.query<{ count: number }>({
-    name: 'message-history-count',
-    text: `select count(*)::int as count from message where ${where}`,
-    values: [threadId, exceptRunId],
-  });
-  return { messages: messages.reverse(), older: count!.count - messages.length };
+  const [all] = await (early ?? count());
+  return { messages: messages.reverse(), older: all!.count - messages.length };
 }
+
+const LIKELY_MET = 100;
 
 /** What a run has written so far, oldest first. */
 export const readRunMessages = (q: Queryable, runId: string): Promise<Message[]> =>

@@ -8,6 +8,8 @@ import type { Db, Queryable, Tx } from '../db/db.ts';
 export interface Leases<Columns = unknown> {
   /** This worker's name; no two that ever lived share one. */
   readonly owner: string;
+  /** How long a lease lasts, in milliseconds, by the database's clock. */
+  readonly leaseMs: number;
   /**
    * Takes up to `limit` rows that nobody holds and that are ready, and those whose owner has let its lease run out.
    * Oldest first; rows that another worker is just taking are passed over. Part of the transaction that begins with
@@ -37,6 +39,18 @@ export interface Claim {
  */
 export const RELEASED = 'owner = null, lease_until = null';
 
+/** The worker at hand: a row can be its from birth, and no other worker has to be found for it. */
+export interface Hands<Work> {
+  /** A place for one more, to be used or given back; null when there is no room. */
+  reserve(): Place<Work> | null;
+}
+
+export interface Place<Work> {
+  /** Takes up what was committed as the worker's. */
+  take(work: Work): void;
+  giveBack(): void;
+}
+
 export interface LeaseOptions {
   db: Db;
   owner: string;
@@ -59,6 +73,7 @@ export function createLeases<Columns>(options: LeaseOptions): Leases<Columns> {
     q.query<Row>({ name: `${table}-${name}`, text, values });
   return {
     owner,
+    leaseMs,
     claim: (tx, limit) =>
       query<Claim & Columns>(
         tx,

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { assistantById } from '../../assistants/schema/assistant.ts';
+import type { Assistant } from '../../assistants/assistants.ts';
 import {
   ReasoningEffort,
   ResponseFormatInput,
@@ -135,20 +135,18 @@ createMutation('startRun', {
   result: { name: 'run', type: Run, description: 'The run, QUEUED.' },
   find: ({ load }, id) => load.one(runById, id),
   async resolve(input, context, id) {
-    return context.rooms.runs.start(context.viewer.projectId, id, await resolved(input, context));
+    return context.rooms.runs.start(context.viewer.projectId, id, await checked(input, context));
   },
 });
 
 type StartRunInput = z.output<typeof StartRunChecked>;
 
-/** The assistant's settings with the run's own in their place: what the run is started with. */
-async function resolved(input: StartRunInput, context: Context): Promise<StartRun> {
-  const { assistantId, threadId, thread, additionalMessages } = input;
+async function checked(input: StartRunInput, context: Context): Promise<StartRun> {
+  const { assistantId, threadId, thread, additionalMessages, metadata } = input;
   if ((threadId === null) === (thread == null)) {
     throw new InvalidInputError('Give `threadId` or `thread`, one of them.', ['input', 'threadId']);
   }
-  const [assistant] = await Promise.all([
-    context.load.one(assistantById, assistantId),
+  await Promise.all([
     checkReferences(context, { messages: { list: additionalMessages, path: ['input', 'additionalMessages'] } }),
     thread &&
       checkReferences(context, {
@@ -156,12 +154,16 @@ async function resolved(input: StartRunInput, context: Context): Promise<StartRu
         toolResources: { value: thread.toolResources, path: ['input', 'thread', 'toolResources'] },
       }),
   ]);
-  if (!assistant) throw new NotFoundError('assistant', assistantId, ['input', 'assistantId']);
-  const tools = input.tools ?? assistant.tools;
+  const where = thread ? { create: thread } : { id: threadId! };
+  return { assistantId, thread: where, additionalMessages, configure: (assistant) => configOf(input, assistant), metadata };
+}
+
+/** The assistant's settings with the run's own in their place: what the run is started with. */
+function configOf(input: StartRunInput, assistant: Assistant): RunConfig {
   const config: RunConfig = {
     model: input.model ?? assistant.model,
     instructions: [input.instructions ?? assistant.instructions, input.additionalInstructions].filter(Boolean).join('\n\n'),
-    tools,
+    tools: input.tools ?? assistant.tools,
     temperature: input.temperature ?? assistant.temperature,
     topP: input.topP ?? assistant.topP,
     reasoningEffort: input.reasoningEffort ?? assistant.reasoningEffort,
@@ -172,14 +174,8 @@ async function resolved(input: StartRunInput, context: Context): Promise<StartRu
     parallelToolCalls: input.parallelToolCalls,
     responseFormat: input.responseFormat ?? assistant.responseFormat,
   };
-  checkToolChoice(config.toolChoice, tools);
-  return {
-    assistantId,
-    thread: thread ? { create: thread } : { id: threadId! },
-    additionalMessages,
-    config,
-    metadata: input.metadata,
-  };
+  checkToolChoice(config.toolChoice, config.tools);
+  return config;
 }
 
 function checkToolChoice(choice: ToolChoice, tools: ToolSetting[]): void {
