@@ -40,6 +40,9 @@ export interface Pen {
   readonly committed: number;
 }
 
+/** Writers beyond which deltas wait twice as long: half as many commits are worth more to all of them by then. */
+const CROWD = 25;
+
 interface Waiting {
   pen: OwnersPen;
   events: StoredEvent[];
@@ -51,12 +54,14 @@ export function createEventLog(options: { db: Db; tail: Tail; windowMs: number; 
   let flushing: Promise<void> | null = null;
   let timer: NodeJS.Timeout | null = null;
   let lastFlush = 0;
+  /** How many took part in the last flush. */
+  let writers = 0;
   let closed = false;
 
   // At most one flush is under way; the first delta of a quiet process goes at once, those behind it share the next.
   function schedule(): void {
     if (flushing || timer || waiting.size === 0) return;
-    const wait = lastFlush + windowMs - performance.now();
+    const wait = lastFlush + (writers > CROWD ? 2 * windowMs : windowMs) - performance.now();
     if (wait <= 0) start();
     else timer = setTimeout(start, wait);
   }
@@ -78,6 +83,7 @@ export function createEventLog(options: { db: Db; tail: Tail; windowMs: number; 
       if (events.length > 0) batch.push({ pen, events });
     }
     waiting.clear();
+    writers = batch.length;
     if (batch.length === 0) return;
     try {
       await db.query(insertEvents(batch.flatMap(({ events }) => events), at));

@@ -124,10 +124,11 @@ test('every create of the graph is tried here', () => {
 describe.each(CREATES)('$mutation under an idempotency key', ({ mutation, table, input, other, wrong, remove }) => {
   test('answers a repetition with the object that was made, whatever the order of the fields', async () => {
     const first = await made(mutation, { ...input(), idempotencyKey });
-    const before = await count(table);
+    const before = await rows.dump();
     const again = await send(mutation, reversed({ ...input(), idempotencyKey }));
     expect(again).toEqual({ id: first.id, codes: [], paths: [] });
-    expect(await count(table)).toBe(before);
+    expect((await rows.query(`select id from ${table} where id = $1`, [first.id])).length).toBe(1);
+    if (mutation !== 'startRun') expect(await rows.dump()).toBe(before);
   });
 
   test('refuses another input as a conflict, before any other check', async () => {
@@ -148,10 +149,9 @@ describe.each(CREATES)('$mutation under an idempotency key', ({ mutation, table,
   });
 
   test('leaves no key behind when it is refused', async () => {
-    const before = await count(table);
+    const before = await rows.dump();
     expect((await send(mutation, { ...wrong(), idempotencyKey })).codes).not.toEqual([]);
-    expect(await keyRows()).toEqual([]);
-    expect(await count(table)).toBe(before);
+    expect(await rows.dump()).toBe(before);
     await made(mutation, { ...input(), idempotencyKey });
   });
 

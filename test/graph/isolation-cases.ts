@@ -6,7 +6,7 @@ import type { FilledProject } from './project.ts';
  * ids. With their own they are good; the test puts another project's in their places, one by one and all together.
  * A new root field needs a line here, and a new place for an id needs an id of a project.
  */
-export type Tries = Record<string, (project: FilledProject) => object[]>;
+type Tries = Record<string, (project: FilledProject) => object[]>;
 
 const everyId = (project: FilledProject): string[] => [
   project.projectId,
@@ -53,20 +53,21 @@ export const MUTATIONS: Tries = {
   createMessage: (project) => [{ threadId: project.threadId, ...message(project) }],
   updateMessage: ({ messageId }) => [{ messageId, metadata: { changed: 'yes' } }],
   updateRun: ({ runId }) => [{ runId, metadata: { changed: 'yes' } }],
-  submitToolOutputs: ({ waiting }) =>
-    waiting.slice(0, 1).map(({ runId, callIds }) => ({ runId, toolOutputs: callIds.map((toolCallId) => ({ toolCallId, output: 'sunny' })) })),
+  submitToolOutputs: ({ waiting: [{ runId, callIds }] }: FilledProject & { waiting: [FilledProject['waiting'][number]] }) => [
+    { runId, toolOutputs: callIds.map((toolCallId) => ({ toolCallId, output: 'sunny' })) },
+  ],
   cancelRun: ({ waiting }) => [{ runId: waiting[1]!.runId }],
-  deleteMessage: ({ messageId }) => [{ messageId }],
   startRun: (project) => [
     { assistantId: project.assistantId, thread: { messages: [message(project)], toolResources: resources(project) }, additionalMessages: [message(project)] },
     { assistantId: project.assistantId, threadId: project.threadId },
   ],
+  deleteMessage: ({ messageId }) => [{ messageId }],
   deleteThread: ({ threadId }) => [{ threadId }],
   deleteAssistant: ({ assistantId }) => [{ assistantId }],
   createProject: () => [{ name: 'x' }],
   createApiKey: ({ projectId }) => [{ name: 'x', projectId }],
   revokeApiKey: ({ keyId }) => [{ apiKeyId: keyId }],
-};
+} as Tries;
 
 /** Inputs that are refused with whatever ids: there is nothing yet that they could name. */
 export const REFUSED: Tries = {

@@ -13,8 +13,6 @@ import type { Rows } from './rows.ts';
 
 /** A project with one of everything, under a key that has the scope PROJECT only. */
 export interface FilledProject {
-  /** Stands in every text of it. */
-  word: string;
   key: string;
   keyId: string;
   projectId: string;
@@ -91,7 +89,6 @@ export async function fillProject(skein: TestSkein, rows: Rows, word: string): P
   expect(createMessage.userErrors).toEqual([]);
 
   return {
-    word,
     key,
     keyId: firstKey.apiKey.id,
     projectId: project.id,

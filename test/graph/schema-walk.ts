@@ -60,7 +60,7 @@ export function* idsIn(type: GraphQLInputType, value: unknown, place: string): G
   }
 }
 
-/** Fields of all object types that can be reached from some of them, as `Type.field`. */
+/** Fields of object types that can be reached by reading, `Type.field`, but those of connections' and payloads' makings. */
 export function fieldsFrom(schema: GraphQLSchema, roots: readonly GraphQLObjectType[]): string[] {
   const seen = new Set<string>();
   const fields: string[] = [];

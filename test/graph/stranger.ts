@@ -8,8 +8,7 @@ import { everything } from './schema-walk.ts';
 export interface Stranger {
   /** Asks for a root field with everything below it, `depth` objects deep; fails when the answer holds a secret. */
   ask(kind: Kind, field: string, args: object, depth?: number): Promise<RawAnswer>;
-  /** The first answer of a subscription, by a socket and by SSE. */
-  follow(field: string, args: object): Promise<RawAnswer[]>;
+  document(kind: Kind, field: string, args: object, depth?: number): string;
   /** Fails when an answer holds a secret. What was sent may be repeated where the answer says what is wrong with it. */
   check(answer: RawAnswer, sent: object): void;
   /** What has been asked for so far, as `Type.field`. */
@@ -46,41 +45,14 @@ export function createStranger(skein: TestSkein, schema: GraphQLSchema, key: str
   };
   return {
     asked,
+    document,
     check,
-    async follow(name, args) {
-      const query = document('subscription', name, args, 1);
-      const answers = [await bySocket(skein, key, query, args), await bySse(skein, key, query, args)];
-      for (const answer of answers) check(answer, args);
-      return answers;
-    },
     async ask(kind, name, args, depth) {
       const answer = await skein.raw(document(kind, name, args, depth), args, key);
       check(answer, args);
       return answer;
     },
   };
-}
-
-async function bySocket(skein: TestSkein, key: string, query: string, variables: object): Promise<RawAnswer> {
-  for await (const answer of skein.socket(key).iterate({ query, variables: { ...variables } })) return answer as RawAnswer;
-  throw new Error('the subscription has ended without an answer');
-}
-
-async function bySse(skein: TestSkein, key: string, query: string, variables: object): Promise<RawAnswer> {
-  const left = new AbortController();
-  const response = await fetch(`${skein.url}/graphql`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', accept: 'text/event-stream', authorization: `Bearer ${key}` },
-    body: JSON.stringify({ query, variables }),
-    signal: left.signal,
-  });
-  let text = '';
-  for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
-    text += chunk;
-    if (/^data: ?\{.*\n/m.test(text)) break;
-  }
-  left.abort();
-  return JSON.parse(/^data: ?(\{.*)$/m.exec(text)?.[1] ?? text) as RawAnswer;
 }
 
 export function rootOf(schema: GraphQLSchema, kind: Kind): GraphQLObjectType {
