@@ -6,7 +6,12 @@ import { z } from 'zod';
  */
 const text = z.string().min(1);
 const integer = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
-const list = text.transform((value) => value.split(',').map((item) => item.trim()).filter(Boolean));
+const list = text.transform((value) =>
+  value
+    .split(',')
+    .map((item) => item.trim())
+    .filter(Boolean),
+);
 
 const Environment = z.object({
   HOST: text.default('127.0.0.1'),
@@ -18,7 +23,10 @@ const Environment = z.object({
   OPENAI_BASE_URL: z.url({ protocol: /^https?$/, error: 'must be an http:// or https:// URL' }).optional(),
   OPENAI_TIMEOUT_SECONDS: integer(1, 3600).default(60),
   MODEL_CONTEXT_TOKENS: integer(1024, 100_000_000).default(128_000),
-  SKEIN_BOOTSTRAP_KEY: z.string().regex(/^\S{20,200}$/, 'must be 20 to 200 characters without blanks').optional(),
+  SKEIN_BOOTSTRAP_KEY: z
+    .string()
+    .regex(/^\S{20,200}$/, 'must be 20 to 200 characters without blanks')
+    .optional(),
   CORS_ORIGINS: list.optional(),
   ALLOWED_HOSTS: list.optional(),
   MAX_BODY_BYTES: integer(1024, 1_073_741_824).default(8 * 1024 * 1024),
@@ -62,7 +70,9 @@ export class ConfigError extends Error {
 }
 
 export function readConfig(environment: Readonly<Record<string, string | undefined>> = process.env): Config {
-  const set = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''));
+  const set = Object.fromEntries(
+    Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''),
+  );
   const parsed = Environment.safeParse(set);
   if (!parsed.success) {
     const lines = parsed.error.issues.map((issue) => `  ${issue.path.join('.')}: ${issue.message}`);

@@ -65,11 +65,7 @@ export class ConflictError extends UserError {
 
 /** Codes of `Run.lastError`, as the original had them plus those seen on its wire. */
 export type RunErrorCode =
-  | 'SERVER_ERROR'
-  | 'RATE_LIMIT_EXCEEDED'
-  | 'INVALID_PROMPT'
-  | 'INVALID_IMAGE_URL'
-  | 'MODEL_NOT_FOUND';
+  'SERVER_ERROR' | 'RATE_LIMIT_EXCEEDED' | 'INVALID_PROMPT' | 'INVALID_IMAGE_URL' | 'MODEL_NOT_FOUND';
 
 export function assertNever(value: never): never {
   throw new Error(`unreachable: ${JSON.stringify(value)}`);

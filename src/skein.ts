@@ -63,7 +63,12 @@ export async function createSkein(config: Config, logger: Logger): Promise<Skein
   }
 }
 
-async function start(config: Config, logger: Logger, db: Database, closing: (() => Promise<void> | void)[]): Promise<Skein> {
+async function start(
+  config: Config,
+  logger: Logger,
+  db: Database,
+  closing: (() => Promise<void> | void)[],
+): Promise<Skein> {
   const llm = createLlm(config, logger);
   closing.push(() => llm.close());
   const wake = createLocalWake();
@@ -205,7 +210,9 @@ async function lastWords(tail: Tail): Promise<void> {
 
 function createLlm(config: Config, logger: Logger): Llm {
   if (!config.modelServer) {
-    logger.warn('No model server is set up (OPENAI_API_KEY, OPENAI_BASE_URL): the built-in offline model answers. It is not a language model.');
+    logger.warn(
+      'No model server is set up (OPENAI_API_KEY, OPENAI_BASE_URL): the built-in offline model answers. It is not a language model.',
+    );
     return createOffline();
   }
   return createOpenAi({ ...config.modelServer, timeoutMs: config.modelTimeoutMs, logger });
@@ -217,10 +224,17 @@ function facts(config: Config, db: Database, llm: Llm): Rooms['server'] {
     version: VERSION,
     modelServer:
       llm.driver === 'offline'
-        ? { driver: 'offline', detail: 'No model server is set up: the built-in offline model answers. It is not a language model.' }
+        ? {
+            driver: 'offline',
+            detail: 'No model server is set up: the built-in offline model answers. It is not a language model.',
+          }
         : { driver: 'openai', detail: `OpenAI-compatible server at ${llm.baseUrl}.` },
     database: db.embedded
-      ? { driver: 'embedded', detail: 'PGlite in this process. Safe against its death, not against a power cut: use PostgreSQL for what matters.' }
+      ? {
+          driver: 'embedded',
+          detail:
+            'PGlite in this process. Safe against its death, not against a power cut: use PostgreSQL for what matters.',
+        }
       : { driver: 'postgresql', detail: 'The server that DATABASE_URL names.' },
     sandbox: none('code interpreter'),
     embeddings: none('embeddings'),

@@ -61,7 +61,9 @@ async function template(url: string): Promise<string> {
 
 function migrationsHash(): string {
   const hash = createHash('sha256');
-  const names = readdirSync(MIGRATIONS, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+  const names = readdirSync(MIGRATIONS, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => entry.name);
   for (const name of names.sort()) hash.update(name).update(readFileSync(join(MIGRATIONS, name, 'migration.sql')));
   return hash.digest('hex').slice(0, 16);
 }

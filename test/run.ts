@@ -49,8 +49,11 @@ async function vitest(args: string[]): Promise<Totals> {
   const report = join(folder, 'report.json');
   try {
     const code = await run([
-      'node_modules/vitest/vitest.mjs', 'run',
-      '--reporter=default', '--reporter=json', `--outputFile.json=${report}`,
+      'node_modules/vitest/vitest.mjs',
+      'run',
+      '--reporter=default',
+      '--reporter=json',
+      `--outputFile.json=${report}`,
       ...args,
     ]);
     return totals(JSON.parse(readFileSync(report, 'utf8')) as Report, code);

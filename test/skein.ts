@@ -14,13 +14,21 @@ export interface TestSkein {
   readonly skein: Skein;
   readonly database: TestDatabase;
   /** Runs a document over HTTP; fails on GraphQL errors. */
-  query<Result, Variables>(document: TypedDocumentNode<Result, Variables> | string, variables?: Variables, key?: string): Promise<Result>;
+  query<Result, Variables>(
+    document: TypedDocumentNode<Result, Variables> | string,
+    variables?: Variables,
+    key?: string,
+  ): Promise<Result>;
   /** The whole answer, errors included. */
   raw(document: DocumentNode | string, variables?: unknown, key?: string | null): Promise<RawAnswer>;
   /** A WebSocket client; disposed of with the server. */
   socket(key?: string): Client;
   /** Events of a subscription over a socket of its own; ends with the subscription, or when left. */
-  follow<Result, Variables>(document: TypedDocumentNode<Result, Variables>, variables: Variables, key?: string): AsyncIterableIterator<Result>;
+  follow<Result, Variables>(
+    document: TypedDocumentNode<Result, Variables>,
+    variables: Variables,
+    key?: string,
+  ): AsyncIterableIterator<Result>;
   /** Stops the server and starts it again on the same database and port. */
   restart(environment?: Record<string, string>): Promise<void>;
   close(): Promise<void>;
@@ -36,12 +44,23 @@ export async function startSkein(environment: Record<string, string> = {}): Prom
   const database = await testDatabase();
   const logger = pino({ level: process.env.TEST_LOG_LEVEL || 'silent' });
   const configure = (more: Record<string, string>) =>
-    readConfig({ PORT: '0', DRAIN_SECONDS: '0', DATA_DIR: database.dataDir, DATABASE_URL: database.databaseUrl ?? '', ...environment, ...more });
+    readConfig({
+      PORT: '0',
+      DRAIN_SECONDS: '0',
+      DATA_DIR: database.dataDir,
+      DATABASE_URL: database.databaseUrl ?? '',
+      ...environment,
+      ...more,
+    });
   let skein = await createSkein(configure({}), logger);
   const { key } = skein;
   const clients = new Set<Client>();
 
-  async function raw(document: DocumentNode | string, variables: unknown = {}, as: string | null = key): Promise<RawAnswer> {
+  async function raw(
+    document: DocumentNode | string,
+    variables: unknown = {},
+    as: string | null = key,
+  ): Promise<RawAnswer> {
     const response = await fetch(`${skein.url}/graphql`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', ...(as ? { authorization: `Bearer ${as}` } : {}) },
@@ -78,7 +97,10 @@ export async function startSkein(environment: Record<string, string> = {}): Prom
     async *follow(document, variables, as) {
       const client = self.socket(as);
       try {
-        for await (const { data, errors } of client.iterate({ query: textOf(document), variables: variables as Record<string, unknown> })) {
+        for await (const { data, errors } of client.iterate({
+          query: textOf(document),
+          variables: variables as Record<string, unknown>,
+        })) {
           if (errors) throw new Error(errors.map(({ message }) => message).join('\n'));
           yield data as never;
         }

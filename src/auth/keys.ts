@@ -90,7 +90,10 @@ export function createKeys({ db, onRevoked }: { db: Db; onRevoked: (keyId: strin
     },
 
     async stillGood(keyIds) {
-      const rows = await prisma.apiKey.findMany({ where: { id: { in: keyIds }, revokedAt: null }, select: { id: true } });
+      const rows = await prisma.apiKey.findMany({
+        where: { id: { in: keyIds }, revokedAt: null },
+        select: { id: true },
+      });
       return new Set(rows.map(({ id }) => id));
     },
 

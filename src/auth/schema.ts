@@ -42,7 +42,10 @@ const SCOPE_MEANS: Record<Scope, string> = {
 
 const ApiKeyScope = builder.enumType('ApiKeyScope', {
   description: 'What a key may do.',
-  values: Object.fromEntries(SCOPES.map((scope) => [scope, { description: SCOPE_MEANS[scope] }])) as Record<Scope, { description: string }>,
+  values: Object.fromEntries(SCOPES.map((scope) => [scope, { description: SCOPE_MEANS[scope] }])) as Record<
+    Scope,
+    { description: string }
+  >,
 });
 
 const Project = builder.prismaObject('Project', {
@@ -60,10 +63,18 @@ const ApiKey = builder.prismaObject('ApiKey', {
     id: t.exposeID('id', { description: 'Id, `key_…`.' }),
     name: t.exposeString('name', { description: 'For people, up to 256 characters.' }),
     hint: t.exposeString('hint', { description: 'Last four characters of the secret.' }),
-    scopes: t.field({ type: [ApiKeyScope], description: 'What it may do.', resolve: ({ scopes }) => scopes as Scope[] }),
+    scopes: t.field({
+      type: [ApiKeyScope],
+      description: 'What it may do.',
+      resolve: ({ scopes }) => scopes as Scope[],
+    }),
     project: t.relation('project', { description: 'Its project.' }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
-    revokedAt: t.expose('revokedAt', { type: 'DateTime', nullable: true, description: 'When it was revoked; null = it is good.' }),
+    revokedAt: t.expose('revokedAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When it was revoked; null = it is good.',
+    }),
   }),
 });
 
@@ -78,11 +89,19 @@ const ServerComponent = builder.objectRef<Component>('ServerComponent').implemen
 const ServerLimits = builder.objectRef<Limits>('ServerLimits').implement({
   description: 'Limits that this server is set up with.',
   fields: (t) => ({
-    requestBytes: t.field({ type: 'BigInt', description: 'Bytes of one request.', resolve: ({ requestBytes }) => requestBytes }),
+    requestBytes: t.field({
+      type: 'BigInt',
+      description: 'Bytes of one request.',
+      resolve: ({ requestBytes }) => requestBytes,
+    }),
     pageSize: t.exposeInt('pageSize', { description: 'Objects on one page of a connection.' }),
-    runExpiresAfterSeconds: t.exposeInt('runExpiresAfterSeconds', { description: 'Seconds that a run may take, waiting included.' }),
+    runExpiresAfterSeconds: t.exposeInt('runExpiresAfterSeconds', {
+      description: 'Seconds that a run may take, waiting included.',
+    }),
     runMaxTurns: t.exposeInt('runMaxTurns', { description: 'Model calls that a run may make.' }),
-    modelContextTokens: t.exposeInt('modelContextTokens', { description: 'Tokens of prompt that are taken to fit the models.' }),
+    modelContextTokens: t.exposeInt('modelContextTokens', {
+      description: 'Tokens of prompt that are taken to fit the models.',
+    }),
   }),
 });
 
@@ -92,21 +111,51 @@ const Viewer = builder.objectRef<ServerFacts>('Viewer').implement({
     project: t.prismaField({
       type: Project,
       description: 'The project of the key that asks.',
-      resolve: (query, _root, _args, { db, viewer }) => db.prisma.project.findUniqueOrThrow({ ...query, where: { id: viewer.projectId } }),
+      resolve: (query, _root, _args, { db, viewer }) =>
+        db.prisma.project.findUniqueOrThrow({ ...query, where: { id: viewer.projectId } }),
     }),
     apiKey: t.prismaField({
       type: ApiKey,
       description: 'The key that asks.',
-      resolve: (query, _root, _args, { db, viewer }) => db.prisma.apiKey.findUniqueOrThrow({ ...query, where: { id: viewer.keyId } }),
+      resolve: (query, _root, _args, { db, viewer }) =>
+        db.prisma.apiKey.findUniqueOrThrow({ ...query, where: { id: viewer.keyId } }),
     }),
-    scopes: t.field({ type: [ApiKeyScope], description: 'What the key may do.', resolve: (_root, _args, { viewer }) => [...viewer.scopes] }),
+    scopes: t.field({
+      type: [ApiKeyScope],
+      description: 'What the key may do.',
+      resolve: (_root, _args, { viewer }) => [...viewer.scopes],
+    }),
     version: t.exposeString('version', { description: 'Version of Skein.' }),
-    modelServer: t.field({ type: ServerComponent, description: 'What answers: `openai` (any compatible server) or the built-in `offline` model.', resolve: ({ modelServer }) => modelServer }),
-    database: t.field({ type: ServerComponent, description: 'Where everything is kept: `embedded` or `postgresql`.', resolve: ({ database }) => database }),
-    sandbox: t.field({ type: ServerComponent, description: 'Where the code interpreter runs.', resolve: ({ sandbox }) => sandbox }),
-    embeddings: t.field({ type: ServerComponent, description: 'What makes vectors of texts.', resolve: ({ embeddings }) => embeddings }),
-    search: t.field({ type: ServerComponent, description: 'How vectors are searched.', resolve: ({ search }) => search }),
-    limits: t.field({ type: ServerLimits, description: 'Limits that it is set up with.', resolve: ({ limits }) => limits }),
+    modelServer: t.field({
+      type: ServerComponent,
+      description: 'What answers: `openai` (any compatible server) or the built-in `offline` model.',
+      resolve: ({ modelServer }) => modelServer,
+    }),
+    database: t.field({
+      type: ServerComponent,
+      description: 'Where everything is kept: `embedded` or `postgresql`.',
+      resolve: ({ database }) => database,
+    }),
+    sandbox: t.field({
+      type: ServerComponent,
+      description: 'Where the code interpreter runs.',
+      resolve: ({ sandbox }) => sandbox,
+    }),
+    embeddings: t.field({
+      type: ServerComponent,
+      description: 'What makes vectors of texts.',
+      resolve: ({ embeddings }) => embeddings,
+    }),
+    search: t.field({
+      type: ServerComponent,
+      description: 'How vectors are searched.',
+      resolve: ({ search }) => search,
+    }),
+    limits: t.field({
+      type: ServerLimits,
+      description: 'Limits that it is set up with.',
+      resolve: ({ limits }) => limits,
+    }),
   }),
 });
 
@@ -132,7 +181,8 @@ const NewApiKey = builder.objectRef<MadeKey>('NewApiKey').implement({
     apiKey: t.prismaField({
       type: ApiKey,
       description: 'The key.',
-      resolve: (query, { keyId }, _args, { db }) => db.prisma.apiKey.findUniqueOrThrow({ ...query, where: { id: keyId } }),
+      resolve: (query, { keyId }, _args, { db }) =>
+        db.prisma.apiKey.findUniqueOrThrow({ ...query, where: { id: keyId } }),
     }),
     secret: t.exposeString('secret', { description: secret }),
   }),
@@ -144,7 +194,8 @@ const NewProject = builder.objectRef<MadeKey & { projectId: string }>('NewProjec
     project: t.prismaField({
       type: Project,
       description: 'The project.',
-      resolve: (query, { projectId }, _args, { db }) => db.prisma.project.findUniqueOrThrow({ ...query, where: { id: projectId } }),
+      resolve: (query, { projectId }, _args, { db }) =>
+        db.prisma.project.findUniqueOrThrow({ ...query, where: { id: projectId } }),
     }),
     firstKey: t.field({ type: NewApiKey, description: 'Its first key, with scope PROJECT.', resolve: (made) => made }),
   }),
@@ -170,10 +221,15 @@ mutation('createApiKey', {
   validate: z.object({
     name,
     projectId: optional(text('id', 100)),
-    scopes: z.array(z.enum(SCOPES)).min(1, 'A key has at least one scope.').nullish().transform((scopes): Scope[] => scopes ?? ['PROJECT']),
+    scopes: z
+      .array(z.enum(SCOPES))
+      .min(1, 'A key has at least one scope.')
+      .nullish()
+      .transform((scopes): Scope[] => scopes ?? ['PROJECT']),
   }),
   result: { name: 'created', type: NewApiKey, description: 'The new key.' },
-  resolve: (input, { rooms, viewer }) => rooms.keys.createApiKey(input.projectId ?? viewer.projectId, input.name, [...new Set(input.scopes)]),
+  resolve: (input, { rooms, viewer }) =>
+    rooms.keys.createApiKey(input.projectId ?? viewer.projectId, input.name, [...new Set(input.scopes)]),
 });
 
 mutation('revokeApiKey', {

@@ -5,7 +5,12 @@ import { DatabaseSync } from 'node:sqlite';
 import { z } from 'zod';
 
 /** Who holds a data folder: for people to read, and for the next holder to tidy up after. Decides nothing. */
-const Holder = z.object({ pid: z.number(), host: z.string(), since: z.string(), temporaryFolder: z.string().nullable() });
+const Holder = z.object({
+  pid: z.number(),
+  host: z.string(),
+  since: z.string(),
+  temporaryFolder: z.string().nullable(),
+});
 export type Holder = z.infer<typeof Holder>;
 
 export interface DataDirLock {
@@ -32,7 +37,8 @@ export function lockDataDir(dataDir: string): DataDirLock {
     file.exec('begin immediate');
   } catch (error) {
     file.close();
-    if ((error as { errcode?: number }).errcode === SQLITE_BUSY) throw new Error(refusal(dataDir, readHolder(holderPath)));
+    if ((error as { errcode?: number }).errcode === SQLITE_BUSY)
+      throw new Error(refusal(dataDir, readHolder(holderPath)));
     throw new Error(`The data folder ${dataDir} cannot be locked: ${(error as Error).message}`, { cause: error });
   }
   held.add(file);

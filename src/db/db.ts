@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { Logger } from 'pino';
 import pg from 'pg';
 import { PrismaPg } from '@prisma/adapter-pg';
+import { corkForNow } from '../cork.ts';
 import { PrismaClient } from '../generated/prisma/client.ts';
 
 /** One prepared statement. `name` identifies its text for the life of a connection: same name, same text. */
@@ -67,15 +68,21 @@ export function createDb({ connection, embedded, poolSize, logger }: DbOptions):
   } as pg.PoolConfig);
   pool.on('error', (error) => logger.warn({ err: error }, 'an idle database connection failed'));
   // While a connection is lent out the pool does not listen to it, and an error nobody listens to ends the process.
-  pool.on('connect', (client) => client.on('error', (error) => logger.debug({ err: error }, 'a database connection failed')));
+  pool.on('connect', (client) =>
+    client.on('error', (error) => logger.debug({ err: error }, 'a database connection failed')),
+  );
   const prisma = new PrismaClient({
-    adapter: new PrismaPg({ ...connection, max: embedded ? 2 : Math.max(2, Math.ceil(poolSize / 2)), connectionTimeoutMillis: 30_000 }),
+    adapter: new PrismaPg({
+      ...connection,
+      max: embedded ? 2 : Math.max(2, Math.ceil(poolSize / 2)),
+      connectionTimeoutMillis: 30_000,
+    }),
     // Its other formats put arguments into the text of errors, and so what people said into the log.
     errorFormat: 'minimal',
   });
 
   const run = async <Row>(client: pg.PoolClient, sql: Sql): Promise<Row[]> => {
-    corkForNow(client);
+    corkForNow(socketOf(client));
     return (await client.query({ name: sql.name, text: sql.text, values: sql.values })).rows as Row[];
   };
 
@@ -127,12 +134,13 @@ export function createDb({ connection, embedded, poolSize, logger }: DbOptions):
         over = true;
         // The server answers COMMIT of a failed transaction with ROLLBACK and no error: a statement whose failure
         // nobody awaited must not pass for a commit.
-        corkForNow(client);
+        corkForNow(socketOf(client));
         const { command } = await client.query(COMMIT);
         committed = true;
         await Promise.allSettled(sent); // answered before the COMMIT, but perhaps not yet noted
         if (failure) throw failure.error;
-        if (command !== 'COMMIT') throw rejected?.error ?? new Error(`the transaction was rolled back by the server (${command})`);
+        if (command !== 'COMMIT')
+          throw rejected?.error ?? new Error(`the transaction was rolled back by the server (${command})`);
         for (const action of after) {
           try {
             action();
@@ -156,25 +164,9 @@ export function createDb({ connection, embedded, poolSize, logger }: DbOptions):
   };
 }
 
-const corked = new WeakSet<Socket>();
-
-/**
- * Statements that are sent in one go leave in one write: pipelining spares their round trips, this spares a system
- * call for each. (The socket under a connection is not part of pg's types.)
- */
-function corkForNow(client: pg.PoolClient): void {
-  const { stream } = (client as unknown as { connection: { stream: Socket } }).connection;
-  if (corked.has(stream)) return;
-  corked.add(stream);
-  stream.cork();
-  // Behind all that is about to run anyway, so that a COMMIT can still join its transaction's statements.
-  queueMicrotask(() =>
-    process.nextTick(() => {
-      corked.delete(stream);
-      stream.uncork();
-    }),
-  );
-}
+/** The socket under a connection, which is not part of pg's types. */
+const socketOf = (client: pg.PoolClient): Socket =>
+  (client as unknown as { connection: { stream: Socket } }).connection.stream;
 
 const late = (sql: Sql): Error => new Error(`the statement ${sql.name} came after the end of its transaction`);
 

@@ -15,7 +15,8 @@ export type EmbeddedWorkerMessage = { type: 'ready' } | { type: 'warning'; error
 const { path, templates, socketPath } = workerData as EmbeddedWorkerData;
 const say = (message: EmbeddedWorkerMessage) => parentPort!.postMessage(message);
 
-const warn = (error: unknown, message: string) => say({ type: 'warning', error: String((error as Error).stack ?? error), message });
+const warn = (error: unknown, message: string) =>
+  say({ type: 'warning', error: String((error as Error).stack ?? error), message });
 
 const pglite = await openData({ path, templates, warn });
 const server = await serveConnections(pglite, socketPath);

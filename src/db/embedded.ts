@@ -67,7 +67,8 @@ function started(worker: Worker, folder: string, logger: Logger): Promise<void> 
       resolve();
     });
     worker.on('error', (error: Error) => {
-      if (serving) return logger.fatal({ err: error }, 'the embedded database has failed; only a restart brings it back');
+      if (serving)
+        return logger.fatal({ err: error }, 'the embedded database has failed; only a restart brings it back');
       reject(new Error(`The embedded database in ${folder} does not start: ${error.message}`, { cause: error }));
     });
     worker.once('exit', () => reject(new Error(`The embedded database in ${folder} ended while it was starting.`)));
@@ -95,7 +96,8 @@ function makeSocketDir(folder: string, lock: DataDirLock): string {
 function removeLeftover({ previous }: DataDirLock): void {
   const leftover = previous?.temporaryFolder;
   if (!leftover || previous.host !== hostname()) return;
-  if (dirname(leftover) === tmpdir() && basename(leftover).startsWith(TEMPORARY_FOLDER)) rmSync(leftover, { recursive: true, force: true });
+  if (dirname(leftover) === tmpdir() && basename(leftover).startsWith(TEMPORARY_FOLDER))
+    rmSync(leftover, { recursive: true, force: true });
 }
 
 function release(lock: DataDirLock, socketDir: string | undefined): void {

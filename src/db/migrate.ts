@@ -42,7 +42,10 @@ export async function migrate(client: pg.ClientBase, logger: Logger, folder = MI
     const applied = await readApplied(client);
     for (const name of applied.keys()) {
       if (!migrations.some((migration) => migration.name === name)) {
-        logger.warn({ migration: name }, 'the database has a migration that this version of Skein does not know: it is newer');
+        logger.warn(
+          { migration: name },
+          'the database has a migration that this version of Skein does not know: it is newer',
+        );
       }
     }
     for (const migration of migrations) {
@@ -68,11 +71,15 @@ async function refuseOldServer(client: pg.ClientBase): Promise<void> {
   );
   const { number, version } = rows[0]!;
   if (Number(number) >= OLDEST_POSTGRES * 10_000) return;
-  throw new Error(`DATABASE_URL names a PostgreSQL ${version}, and Skein needs PostgreSQL ${OLDEST_POSTGRES} or newer.`);
+  throw new Error(
+    `DATABASE_URL names a PostgreSQL ${version}, and Skein needs PostgreSQL ${OLDEST_POSTGRES} or newer.`,
+  );
 }
 
 function readMigrations(folder: string): Migration[] {
-  const names = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+  const names = readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => entry.name);
   return names.sort().map((name) => {
     const sql = readFileSync(join(folder, name, 'migration.sql'), 'utf8');
     return { name, sql, checksum: createHash('sha256').update(sql).digest('hex') };

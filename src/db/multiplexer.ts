@@ -34,7 +34,9 @@ export async function serveConnections(pglite: PGlite, path: string): Promise<{ 
       const connection = holder ?? waiting[0];
       if (!connection || !waiting.includes(connection)) return;
       waiting.splice(waiting.indexOf(connection), 1);
-      const units = connection.closed ? [connection.messages.farewell(holder === connection)] : connection.ready.splice(0);
+      const units = connection.closed
+        ? [connection.messages.farewell(holder === connection)]
+        : connection.ready.splice(0);
       await pglite.execProtocolRawStream(Buffer.concat(units.map((unit) => unit.bytes)), {
         onRawData: (data) => {
           if (!connection.closed) connection.socket.write(Buffer.from(data)); // a copy: the bytes are the session's memory
@@ -52,7 +54,12 @@ export async function serveConnections(pglite: PGlite, path: string): Promise<{ 
   }
 
   const server = createServer((socket) => {
-    const connection: Connection = { socket, messages: new FrontendMessages(`${(opened++).toString(36)}:`), ready: [], closed: false };
+    const connection: Connection = {
+      socket,
+      messages: new FrontendMessages(`${(opened++).toString(36)}:`),
+      ready: [],
+      closed: false,
+    };
     open.add(connection);
     socket.on('data', (data) => {
       const { units, reply, end } = connection.messages.push(data);

@@ -33,7 +33,8 @@ export async function openData({ path, templates, warn }: DataOptions): Promise<
     copyWhole(fresh, `${template}.${randomUUID()}`, template);
   } catch (error) {
     // Somebody else may have made it in the meantime; a read-only installation never has one.
-    if (!existsSync(template)) warn(error, `the template ${template} could not be written: the next fresh start is slow again`);
+    if (!existsSync(template))
+      warn(error, `the template ${template} could not be written: the next fresh start is slow again`);
   }
   renameSync(fresh, path);
   return open(path);

@@ -42,7 +42,9 @@ const INSERTS = new Map((Object.keys(FIELDS) as Table[]).map((table) => [table, 
 /** Inserts whole rows, any number with one text. JSON columns take the value itself. */
 export function insertRows(table: Table, rows: readonly object[], computed?: Computed): Sql {
   const records = rows.map((row) =>
-    Object.fromEntries(FIELDS[table].map((field) => [columnOf(field), (row as Record<string, unknown>)[field] ?? null])),
+    Object.fromEntries(
+      FIELDS[table].map((field) => [columnOf(field), (row as Record<string, unknown>)[field] ?? null]),
+    ),
   );
   return {
     name: `insert-${table}${computed ? `-${computed.name}` : ''}`,

@@ -177,5 +177,11 @@ async function estimate({ request }: Prompt, { written }: Accumulator): Promise<
   const count = await tokenCounter();
   const promptTokens = count(JSON.stringify([request.messages, request.tools]));
   const completionTokens = count(written);
-  return { promptTokens, completionTokens, totalTokens: promptTokens + completionTokens, cachedTokens: null, reasoningTokens: null };
+  return {
+    promptTokens,
+    completionTokens,
+    totalTokens: promptTokens + completionTokens,
+    cachedTokens: null,
+    reasoningTokens: null,
+  };
 }

@@ -10,8 +10,6 @@ export interface Prompt {
   dropped: number;
 }
 
-/** Messages of a thread that are looked at for one prompt; older ones count as dropped. */
-const HISTORY_LIMIT = 5000;
 /** Part of the context that is left free: the count is an estimate for models with another tokenizer. */
 const MARGIN = 0.1;
 /** Tokens a message takes beside its text, and an image in each detail (OpenAI's figures). */
@@ -26,8 +24,7 @@ const IMAGE_TOKENS = { LOW: 85, AUTO: 1105, HIGH: 1105 };
  */
 export async function buildPrompt(held: HeldRun, contextTokens: number, shrink: number): Promise<Prompt | null> {
   const { config, usage } = held;
-  const limit = config.truncationStrategy.type === 'LAST_MESSAGES' ? config.truncationStrategy.lastMessages : HISTORY_LIMIT;
-  const history = await held.history(Math.min(limit, HISTORY_LIMIT));
+  const history = await held.history();
   const fixed: LlmMessage[] = config.instructions === '' ? [] : [{ role: 'system', content: config.instructions }];
   const own = ownMessages(held.steps, history.own);
   const functions = config.tools.filter((tool) => tool.type === 'function');
@@ -42,7 +39,12 @@ export async function buildPrompt(held: HeldRun, contextTokens: number, shrink: 
     request: {
       model: config.model,
       messages: [...fixed, ...kept, ...own],
-      tools: functions.map(({ name, description, parameters, strict }): LlmFunction => ({ name, description, parameters, strict })),
+      tools: functions.map(({ name, description, parameters, strict }): LlmFunction => ({
+        name,
+        description,
+        parameters,
+        strict,
+      })),
       toolChoice: toolChoice(config, held.steps.length === 0),
       parallelToolCalls: config.parallelToolCalls,
       responseFormat: responseFormat(config),
@@ -67,7 +69,8 @@ async function fit(
   shrink: number,
 ): Promise<LlmMessage[] | null> {
   const all = [...always, ...said];
-  const sizeBy = (count: (text: string) => number) => all.reduce((sum, message) => sum + tokensOf(message, count), count(tools));
+  const sizeBy = (count: (text: string) => number) =>
+    all.reduce((sum, message) => sum + tokensOf(message, count), count(tools));
   if (shrink === 1 && sizeBy(tokenBound) <= budget) return said;
   const count = await tokenCounter();
   const limit = shrink === 1 ? budget : Math.floor(Math.min(budget, sizeBy(count)) * shrink);
@@ -92,10 +95,12 @@ function tokensOf(message: LlmMessage, count: (text: string) => number): number 
   if (typeof message.content === 'string') tokens += count(message.content);
   else {
     for (const part of message.content) {
-      tokens += part.type === 'text' ? count(part.text) : IMAGE_TOKENS[part.detail.toUpperCase() as keyof typeof IMAGE_TOKENS];
+      tokens +=
+        part.type === 'text' ? count(part.text) : IMAGE_TOKENS[part.detail.toUpperCase() as keyof typeof IMAGE_TOKENS];
     }
   }
-  if (message.role === 'assistant') for (const call of message.toolCalls) tokens += count(call.name) + count(call.arguments);
+  if (message.role === 'assistant')
+    for (const call of message.toolCalls) tokens += count(call.name) + count(call.arguments);
   return tokens;
 }
 

@@ -10,7 +10,8 @@ let counting: Promise<Encode> | null = null;
 export function tokenCounter(): Promise<Encode> {
   counting ??= import('gpt-tokenizer/encoding/o200k_base').then(({ countTokens }) => (text) => {
     let tokens = 0;
-    for (const [piece] of text.matchAll(PIECES)) tokens += countTokens(piece, { allowedSpecial: NONE, disallowedSpecial: NONE });
+    for (const [piece] of text.matchAll(PIECES))
+      tokens += countTokens(piece, { allowedSpecial: NONE, disallowedSpecial: NONE });
     return tokens;
   });
   return counting;

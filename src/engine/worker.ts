@@ -105,7 +105,9 @@ export function createWorker(options: WorkerOptions): Worker {
     // Beyond what a timer can hold, others will have restarted this process long before.
     const expiry = left < 2 ** 31 ? setTimeout(() => stop.abort(new Stopped('expire')), Math.max(0, left)) : undefined;
     try {
-      const signal = AbortSignal.any([stop.signal, held.lost]);
+      // Not AbortSignal.any: that one looks through its sources each time it is asked, which is for every chunk.
+      const { signal } = stop;
+      held.lost.addEventListener('abort', () => stop.abort(held.lost.reason), { once: true });
       await executeRun(held, options, signal);
       const ms = Math.round(performance.now() - started);
       if (!signal.aborted) log.info({ ms }, 'run left the worker');

@@ -43,7 +43,8 @@ export interface StoredEvent {
 /** An event that has no place in the log yet. */
 export type NewEvent = Pick<StoredEvent, 'runId' | 'body'>;
 
-export const inRun = (runId: string, bodies: readonly EventBody[]): NewEvent[] => bodies.map((body) => ({ runId, body }));
+export const inRun = (runId: string, bodies: readonly EventBody[]): NewEvent[] =>
+  bodies.map((body) => ({ runId, body }));
 
 /** What callers do to a thread belongs to none of its runs. */
 export const byCaller = (bodies: readonly EventBody[]): NewEvent[] => bodies.map((body) => ({ runId: null, body }));
@@ -69,7 +70,11 @@ export function merge(waiting: EventBody, next: EventBody): boolean {
   if (waiting.type === 'MessageDelta' && next.type === 'MessageDelta' && waiting.messageId === next.messageId) {
     for (const part of next.content) {
       const before = waiting.content.at(-1)!;
-      if (before.index === part.index && before.type === part.type && before.offset + before.value.length === part.offset) {
+      if (
+        before.index === part.index &&
+        before.type === part.type &&
+        before.offset + before.value.length === part.offset
+      ) {
         before.value += part.value;
         if (before.type === 'text' && part.type === 'text') before.annotations.push(...part.annotations);
       } else {
@@ -109,6 +114,8 @@ export function encodeBody(body: EventBody): string {
 export function decodeBody(payload: string): EventBody {
   if (!payload.startsWith('t ')) return JSON.parse(payload) as EventBody;
   const [, messageId, index, offset, value] = /^t (\S+) (\d+) (\d+) ([^]*)$/.exec(payload)!;
-  const content = [{ type: 'text' as const, index: Number(index), offset: Number(offset), value: value!, annotations: [] }];
+  const content = [
+    { type: 'text' as const, index: Number(index), offset: Number(offset), value: value!, annotations: [] },
+  ];
   return { type: 'MessageDelta', messageId: messageId!, content };
 }

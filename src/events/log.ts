@@ -86,7 +86,12 @@ export function createEventLog(options: { db: Db; tail: Tail; windowMs: number; 
     writers = batch.length;
     if (batch.length === 0) return;
     try {
-      await db.query(insertEvents(batch.flatMap(({ events }) => events), at));
+      await db.query(
+        insertEvents(
+          batch.flatMap(({ events }) => events),
+          at,
+        ),
+      );
       for (const { pen, events } of batch) written(pen, events);
     } catch (error) {
       if (sqlState(error) !== UNIQUE_VIOLATION || batch.length === 1) {
@@ -114,9 +119,12 @@ export function createEventLog(options: { db: Db; tail: Tail; windowMs: number; 
       );
     if (placed.length === 0) return;
     tx.write(insertEvents(placed.flat(), at));
-    tx.afterCommit(() => {
-      for (const events of placed) tail.publish(events[0]!.threadId, events);
-    });
+    // Whoever asked for it, and the worker that it wakes, go before those who watch.
+    tx.afterCommit(() =>
+      setImmediate(() => {
+        for (const events of placed) tail.publish(events[0]!.threadId, events);
+      }),
+    );
   }
 
   function written(pen: OwnersPen, events: StoredEvent[]): void {
@@ -269,4 +277,6 @@ select *, $6::timestamptz from unnest($1::text[], $2::int[], $3::text[], $4::tex
 }
 
 const asLoss = (error: unknown): unknown =>
-  sqlState(error) === UNIQUE_VIOLATION ? new FenceLostError('another owner has written to this thread', { cause: error }) : error;
+  sqlState(error) === UNIQUE_VIOLATION
+    ? new FenceLostError('another owner has written to this thread', { cause: error })
+    : error;

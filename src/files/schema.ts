@@ -32,7 +32,11 @@ export const File = builder.objectRef<FileRow>('File').implement({
     sha256: t.exposeString('sha256', { description: 'SHA-256 of the bytes, in hexadecimal.' }),
     purpose: t.field({ type: FilePurpose, description: 'What it is for.', resolve: ({ purpose }) => purpose }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was stored.' }),
-    expiresAt: t.expose('expiresAt', { type: 'DateTime', nullable: true, description: 'When it will be deleted; null = never.' }),
+    expiresAt: t.expose('expiresAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When it will be deleted; null = never.',
+    }),
   }),
 });
 
@@ -58,6 +62,11 @@ builder.queryField('files', (t) =>
     complexity: pageCost,
     args: { ...pageArgs(t.arg), purpose: t.arg({ type: FilePurpose, description: 'Only those for this.' }) },
     resolve: (_root, { purpose, ...page }, { load, viewer }) =>
-      load.page(projectFiles, viewer.projectId, page, purpose ? { name: 'purpose', text: 't.purpose = $5', values: [purpose] } : undefined),
+      load.page(
+        projectFiles,
+        viewer.projectId,
+        page,
+        purpose ? { name: 'purpose', text: 't.purpose = $5', values: [purpose] } : undefined,
+      ),
   }),
 );

@@ -66,4 +66,6 @@ builder.mutationType({
   description:
     'Everything that can be done. Every mutation takes one `input` and answers with a payload: the object, or null and `userErrors`.',
 });
-builder.subscriptionType({ description: 'What happens, as it happens: over WebSockets (graphql-transport-ws) or SSE.' });
+builder.subscriptionType({
+  description: 'What happens, as it happens: over WebSockets (graphql-transport-ws) or SSE.',
+});

@@ -10,7 +10,10 @@ export const OrderDirection = builder.enumType('OrderDirection', {
 const made = new Map<string, ObjectRef<Types, Page<object>>>();
 
 /** The one connection type of a node type: `XConnection` with `edges`, `nodes` and `pageInfo`. */
-export function connectionOf<Row extends object>(name: string, Node: ObjectRef<Types, Row>): ObjectRef<Types, Page<Row>> {
+export function connectionOf<Row extends object>(
+  name: string,
+  Node: ObjectRef<Types, Row>,
+): ObjectRef<Types, Page<Row>> {
   const known = made.get(name);
   if (known) return known as unknown as ObjectRef<Types, Page<Row>>;
   const Edge = builder.objectRef<{ cursor: string; node: Row }>(`${name}Edge`).implement({
@@ -50,7 +53,9 @@ type Args = Parameters<Parameters<typeof builder.queryField>[1]>[0]['arg'];
 
 /** The arguments of every connection field. */
 export const pageArgs = (arg: Args, order: 'ASC' | 'DESC' = 'DESC') => ({
-  first: arg.int({ description: `How many from the start of the list, 0 to ${PAGE_MAX}; ${PAGE_DEFAULT} when neither \`first\` nor \`last\` is given.` }),
+  first: arg.int({
+    description: `How many from the start of the list, 0 to ${PAGE_MAX}; ${PAGE_DEFAULT} when neither \`first\` nor \`last\` is given.`,
+  }),
   after: arg.string({ description: 'Only what stands behind this cursor. Goes with `first`.' }),
   last: arg.int({ description: `How many from the end of the list, 0 to ${PAGE_MAX}.` }),
   before: arg.string({ description: 'Only what stands before this cursor. Goes with `last`.' }),

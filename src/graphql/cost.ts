@@ -15,13 +15,20 @@ export const overCost = (cost: Cost): RequestError =>
   );
 
 /** Queries and mutations are checked by their root fields' resolvers; a subscription's would run for every event. */
-export function costErrors({ schema, document, variableValues, operationName, contextValue }: ExecutionArgs): readonly GraphQLError[] {
+export function costErrors({
+  schema,
+  document,
+  variableValues,
+  operationName,
+  contextValue,
+}: ExecutionArgs): readonly GraphQLError[] {
   const rule = createComplexityRule({
     context: contextValue as object,
     variableValues: { ...variableValues },
     operationName,
     validate: (cost, report) => {
-      if ((Object.keys(COST_LIMITS) as (keyof Cost)[]).some((part) => cost[part] > COST_LIMITS[part])) report(overCost(cost));
+      if ((Object.keys(COST_LIMITS) as (keyof Cost)[]).some((part) => cost[part] > COST_LIMITS[part]))
+        report(overCost(cost));
     },
   });
   return validate(schema, document, [rule]);

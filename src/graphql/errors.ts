@@ -13,7 +13,11 @@ export type RequestErrorCode =
   | 'MODEL_SERVER'
   | 'INTERNAL';
 
-const STATUS: Partial<Record<RequestErrorCode, number>> = { UNAUTHENTICATED: 401, FORBIDDEN: 403, PAYLOAD_TOO_LARGE: 413 };
+const STATUS: Partial<Record<RequestErrorCode, number>> = {
+  UNAUTHENTICATED: 401,
+  FORBIDDEN: 403,
+  PAYLOAD_TOO_LARGE: 413,
+};
 
 /** An error that is shown to the caller as it stands. */
 export class RequestError extends GraphQLError {

@@ -48,7 +48,10 @@ export async function idempotent(
     const earlier = await made();
     if (earlier) return earlier;
     if (bound.done) {
-      throw new NotFoundError(`${creates.result} that was made under this idempotency key, which is deleted,`, bound.resultId);
+      throw new NotFoundError(
+        `${creates.result} that was made under this idempotency key, which is deleted,`,
+        bound.resultId,
+      );
     }
   }
   try {

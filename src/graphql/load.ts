@@ -70,7 +70,9 @@ export class Load {
   page<Row extends object>(list: List<Row>, parentId: string, args: PageArgs, filter?: Filter): Promise<Page<Row>> {
     const window = windowOf(list, args);
     const name = `${list.name}:${JSON.stringify([window, filter])}`;
-    return this.#loader(name, (parents: readonly string[]) => this.#readPages(list, window, filter, parents)).load(parentId);
+    return this.#loader(name, (parents: readonly string[]) => this.#readPages(list, window, filter, parents)).load(
+      parentId,
+    );
   }
 
   #loader<Key, Value>(name: string, read: (keys: readonly Key[]) => Promise<Value[]>): DataLoader<Key, Value> {
@@ -89,10 +91,15 @@ export class Load {
     parents: readonly string[],
   ): Promise<Page<Row>[]> {
     const distinct = [...new Set(parents)];
-    const rows = await this.#q.query<Row & { parentKey: string }>(pageSql(list, window, filter, distinct, this.#projectId));
+    const rows = await this.#q.query<Row & { parentKey: string }>(
+      pageSql(list, window, filter, distinct, this.#projectId),
+    );
     this.#rows += rows.length;
     if (this.#rows > ROWS_PER_OPERATION) {
-      throw new RequestError('OVER_COST', `The operation reads more than ${ROWS_PER_OPERATION} rows; ask for smaller pages.`);
+      throw new RequestError(
+        'OVER_COST',
+        `The operation reads more than ${ROWS_PER_OPERATION} rows; ask for smaller pages.`,
+      );
     }
     const byParent = new Map<string, Row[]>(distinct.map((parent) => [parent, []]));
     for (const row of rows) byParent.get(row.parentKey)!.push(row);
@@ -159,7 +166,12 @@ function windowOf<Row>(list: List<Row>, { first, after, last, before, order }: P
     throw badArgument(`\`${backward ? 'last' : 'first'}\` must be 0 to ${PAGE_MAX}, but is ${limit}.`);
   }
   const cursor = (backward ? before : after) ?? null;
-  return { limit, backward, descending: (order ?? list.order ?? 'DESC') === 'DESC', from: cursor === null ? null : keyOf(list, cursor) };
+  return {
+    limit,
+    backward,
+    descending: (order ?? list.order ?? 'DESC') === 'DESC',
+    from: cursor === null ? null : keyOf(list, cursor),
+  };
 }
 
 const badArgument = (message: string) => new RequestError('INVALID_INPUT', message);
@@ -172,7 +184,13 @@ function keyOf<Row>(list: List<Row>, cursor: string): string | number {
   return list.keyType === 'int' ? Number(key) : key;
 }
 
-function pageSql<Row>(list: List<Row>, window: Window, filter: Filter | undefined, parents: string[], projectId: string) {
+function pageSql<Row>(
+  list: List<Row>,
+  window: Window,
+  filter: Filter | undefined,
+  parents: string[],
+  projectId: string,
+) {
   const key = `t.${columnOf(list.key)}`;
   const down = window.descending !== window.backward;
   const conditions = [

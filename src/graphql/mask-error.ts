@@ -32,7 +32,8 @@ export function maskError(error: unknown, requestId: string, logger: Logger): Gr
       },
     });
   }
-  if (original instanceof UserError) return new GraphQLError(original.message, { ...place, extensions: { code: original.code } });
+  if (original instanceof UserError)
+    return new GraphQLError(original.message, { ...place, extensions: { code: original.code } });
   if (refused) {
     const message = refused.issues.map((issue) => issue.message).join(' ');
     return new GraphQLError(message, { ...place, extensions: { code: 'INVALID_INPUT' } });

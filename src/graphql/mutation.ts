@@ -141,4 +141,3 @@ const userErrorsField = (t: PayloadFields) =>
   });
 
 const capital = (name: string) => name[0]!.toUpperCase() + name.slice(1);
-

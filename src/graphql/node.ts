@@ -36,7 +36,8 @@ builder.queryField('nodes', (t) =>
     complexity: ({ ids }) => ({ field: 1, multiplier: ids.length }),
     args: { ids: t.arg.idList({ required: true, description: `Global ids of any objects, at most ${PAGE_MAX}.` }) },
     resolve: (_root, { ids }, context) => {
-      if (ids.length > PAGE_MAX) throw new RequestError('INVALID_INPUT', `At most ${PAGE_MAX} ids; there are ${ids.length}.`);
+      if (ids.length > PAGE_MAX)
+        throw new RequestError('INVALID_INPUT', `At most ${PAGE_MAX} ids; there are ${ids.length}.`);
       return Promise.all(ids.map((id) => find(id, context))) as never;
     },
   }),

@@ -34,7 +34,10 @@ function userErrors(error: unknown): UserError[] {
   if (error instanceof InputValidationError) {
     return error.issues.map(({ message, path }) => {
       const steps = (path ?? []).map((step) => (typeof step === 'object' ? step.key : step));
-      return new InvalidInputError(message, steps.map((step) => (typeof step === 'symbol' ? String(step) : step)));
+      return new InvalidInputError(
+        message,
+        steps.map((step) => (typeof step === 'symbol' ? String(step) : step)),
+      );
     });
   }
   throw error;

@@ -49,7 +49,11 @@ export function createProjection(args: ValidatedSubscriptionArgs): Projection {
     getDirectiveValues(GraphQLSkipDirective, node as FieldNode, variableValues)?.if !== true &&
     getDirectiveValues(GraphQLIncludeDirective, node as FieldNode, variableValues)?.if !== false;
 
-  function collect(type: GraphQLObjectType, selections: readonly SelectionSetNode[], into: Map<string, FieldNode[]>): void {
+  function collect(
+    type: GraphQLObjectType,
+    selections: readonly SelectionSetNode[],
+    into: Map<string, FieldNode[]>,
+  ): void {
     for (const selection of selections.flatMap((set) => set.selections)) {
       if (!included(selection)) continue;
       if (selection.kind === Kind.FIELD) {
@@ -57,7 +61,8 @@ export function createProjection(args: ValidatedSubscriptionArgs): Projection {
         into.set(key, [...(into.get(key) ?? []), selection]);
         continue;
       }
-      const fragment = selection.kind === Kind.INLINE_FRAGMENT ? selection : fragments[selection.name.value]!.definition;
+      const fragment =
+        selection.kind === Kind.INLINE_FRAGMENT ? selection : fragments[selection.name.value]!.definition;
       const condition = fragment.typeCondition && typeFromAST(schema, fragment.typeCondition);
       const fits = !condition || condition === type || (isAbstractType(condition) && schema.isSubType(condition, type));
       if (fits) collect(type, [fragment.selectionSet], into);
@@ -74,7 +79,8 @@ export function createProjection(args: ValidatedSubscriptionArgs): Projection {
       const inner = nodes.flatMap(({ selectionSet }) => selectionSet ?? []);
       return {
         key,
-        resolve: (field.resolve as PlannedField['resolve']) ?? ((parent: Record<string, unknown>) => parent[name]) as never,
+        resolve:
+          (field.resolve as PlannedField['resolve']) ?? (((parent: Record<string, unknown>) => parent[name]) as never),
         name,
         args: getArgumentValues(field, nodes[0]!, variableValues),
         complete: completer(field.type, inner),

@@ -29,7 +29,8 @@ export async function subscribe(
   return isIterator(source) ? new Results(validated, source, mask) : mask(source as ExecutionResult);
 }
 
-const isIterator = (value: object): value is AsyncIterator<unknown> => 'next' in value && typeof value.next === 'function';
+const isIterator = (value: object): value is AsyncIterator<unknown> =>
+  'next' in value && typeof value.next === 'function';
 
 class Results implements AsyncIterableIterator<ExecutionResult> {
   readonly #args: ValidatedSubscriptionArgs;
@@ -39,7 +40,11 @@ class Results implements AsyncIterableIterator<ExecutionResult> {
   #failed = false;
   readonly #mask: (result: ExecutionResult) => ExecutionResult;
 
-  constructor(args: ValidatedSubscriptionArgs, source: AsyncIterator<unknown>, mask: (result: ExecutionResult) => ExecutionResult) {
+  constructor(
+    args: ValidatedSubscriptionArgs,
+    source: AsyncIterator<unknown>,
+    mask: (result: ExecutionResult) => ExecutionResult,
+  ) {
     this.#args = args;
     this.#source = source;
     this.#mask = mask;
@@ -72,7 +77,11 @@ class Results implements AsyncIterableIterator<ExecutionResult> {
 
   #executeSnapshot(snapshot: Snapshot<unknown>): Promise<ExecutionResult> {
     return snapshot.take(async (rootValue, load) =>
-      executeSubscriptionEvent({ ...this.#args, rootValue, contextValue: { ...(this.#args.contextValue as Context), load } }),
+      executeSubscriptionEvent({
+        ...this.#args,
+        rootValue,
+        contextValue: { ...(this.#args.contextValue as Context), load },
+      }),
     );
   }
 

@@ -11,8 +11,7 @@ export const text = (what: string, max: number, min = 0) =>
     .string()
     .min(min, min === 1 ? `The ${what} must not be empty.` : `The ${what} must have at least ${min} characters.`)
     .max(max, {
-      error: ({ input }) =>
-        `The ${what} is too long: ${String(input).length} characters, at most ${max} are allowed.`,
+      error: ({ input }) => `The ${what} is too long: ${String(input).length} characters, at most ${max} are allowed.`,
     })
     .refine((value) => !value.includes('\0'), `The ${what} must not hold NUL characters.`)
     .refine((value) => value.isWellFormed(), `The ${what} holds half a surrogate pair.`);
@@ -27,15 +26,18 @@ const Metadata = z.unknown().transform((value, context): Record<string, string> 
     context.addIssue({ code: 'custom', message });
     return z.NEVER;
   };
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return fail('Metadata must be an object of text values.');
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    return fail('Metadata must be an object of text values.');
   const pairs = Object.entries(value);
   if (pairs.length > 16) {
     return fail(`Metadata has too many properties: ${pairs.length}, at most 16 are allowed.`);
   }
   for (const [key, item] of pairs) {
-    if (key.length < 1 || key.length > 64) return fail(`Metadata keys are 1 to 64 characters; '${key.slice(0, 80)}' is not.`);
+    if (key.length < 1 || key.length > 64)
+      return fail(`Metadata keys are 1 to 64 characters; '${key.slice(0, 80)}' is not.`);
     if (typeof item !== 'string') return fail(`Metadata values are text; the value of '${key}' is not.`);
-    if (item.length > 512) return fail(`Metadata values are at most 512 characters; the value of '${key}' has ${item.length}.`);
+    if (item.length > 512)
+      return fail(`Metadata values are at most 512 characters; the value of '${key}' has ${item.length}.`);
     if ([key, item].some((part) => part.includes('\0') || !part.isWellFormed())) {
       return fail(`Metadata must not hold NUL characters or half surrogate pairs ('${key.slice(0, 64)}').`);
     }
@@ -64,8 +66,10 @@ export const metadataChange = unchanged(metadata);
 export const json = (what: string, max: number) =>
   z.unknown().superRefine((value, context) => {
     const written = JSON.stringify(value) ?? '';
-    if (written.length > max) context.addIssue(`The ${what} is too large: ${written.length} characters of JSON, at most ${max}.`);
-    else if (/(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/i.test(written)) context.addIssue(`The ${what} must not hold NUL characters or half surrogate pairs.`);
+    if (written.length > max)
+      context.addIssue(`The ${what} is too large: ${written.length} characters of JSON, at most ${max}.`);
+    else if (/(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/i.test(written))
+      context.addIssue(`The ${what} must not hold NUL characters or half surrogate pairs.`);
   });
 
 /** A JSON Schema as an object. */

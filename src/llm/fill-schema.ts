@@ -219,7 +219,10 @@ function fits(value: unknown, schema: Schema): boolean {
 function resolve(schema: Schema, root: Schema, depth = 0): Schema {
   if (depth > DEPTH) return {};
   if (schema.$ref !== undefined) {
-    const path = schema.$ref.replace(/^#\/?/, '').split('/').filter((step) => step !== '');
+    const path = schema.$ref
+      .replace(/^#\/?/, '')
+      .split('/')
+      .filter((step) => step !== '');
     const target = path.reduce<unknown>((at, step) => (at as Record<string, unknown> | undefined)?.[step], root);
     return typeof target === 'object' && target !== null ? resolve(target as Schema, root, depth + 1) : {};
   }

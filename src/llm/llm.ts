@@ -46,8 +46,7 @@ export type LlmMessage =
   | { role: 'tool'; toolCallId: string; content: string };
 
 export type LlmContentPart =
-  | { type: 'text'; text: string }
-  | { type: 'imageUrl'; url: string; detail: 'auto' | 'low' | 'high' };
+  { type: 'text'; text: string } | { type: 'imageUrl'; url: string; detail: 'auto' | 'low' | 'high' };
 
 export interface LlmFunction {
   name: string;

@@ -40,7 +40,8 @@ function plainAnswer(request: LlmRequest, asked: string): OfflineReply {
   const count = /\bcount (?:up )?to (\d{1,9})\b/i.exec(asked)?.[1];
   if (count !== undefined) return { type: 'text', pieces: after(NAME, numbered(Number(count), '')) };
   const repeat = /^\s*(?:please\s+)?(?:repeat after me|repeat|say|echo)\b\s*:?\s*(\S[\s\S]*)$/i.exec(asked)?.[1];
-  if (repeat !== undefined) return text(`${NAME} ${/^(["'“]).*["'”]\s*$/s.test(repeat) ? repeat.trim().slice(1, -1) : repeat}`);
+  if (repeat !== undefined)
+    return text(`${NAME} ${/^(["'“]).*["'”]\s*$/s.test(repeat) ? repeat.trim().slice(1, -1) : repeat}`);
   const said = asked.trim() === '' ? 'You said nothing that I can read.' : `You said: ${quote(asked)}`;
   const names = request.tools.map((tool) => tool.name).join(', ');
   const offer = names === '' ? '' : ` Name one of the functions ${names} and I call it.`;

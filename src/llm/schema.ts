@@ -13,14 +13,19 @@ const Model = builder.objectRef<LlmModel>('Model').implement({
   fields: (t) => ({
     id: t.exposeID('id', { description: 'Its name: what `Assistant.model` takes.' }),
     ownedBy: t.exposeString('ownedBy', { nullable: true, description: 'Who the server says it belongs to.' }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', nullable: true, description: 'When the server says it was made.' }),
+    createdAt: t.expose('createdAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When the server says it was made.',
+    }),
   }),
 });
 
 builder.queryField('models', (t) =>
   t.field({
     type: [Model],
-    description: 'What the configured model server offers, asked of it now. `offline` is the built-in model, which is not a language model.',
+    description:
+      'What the configured model server offers, asked of it now. `offline` is the built-in model, which is not a language model.',
     resolve: async (_root, _args, { rooms }) => {
       try {
         return await rooms.llm.models();

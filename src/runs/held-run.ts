@@ -4,11 +4,18 @@ import type { EventLog, Pen } from '../events/log.ts';
 import { readEvents } from '../events/tail.ts';
 import { mintId } from '../ids.ts';
 import { applyDeltas, finished, runsMessage, type ContentPart, type Message } from '../threads/message.ts';
-import { finishMessage, insertMessage, lockHeldThread, readHistory, readRunMessages } from '../threads/threads.ts';
+import {
+  finishMessage,
+  insertMessage,
+  type History,
+  lockHeldThread,
+  readHistory,
+  readRunMessages,
+} from '../threads/threads.ts';
 import { addUsage, NO_USAGE, type Usage } from '../usage/usage.ts';
 import type { Claim, Leases } from '../work/leases.ts';
 import { insertStep, isAskedToStop, readSteps, saveRun, saveStep, type ClaimedRun } from './rows.ts';
-import type { FunctionToolCall, Run, RunConfig, RunStep } from './run.ts';
+import { type FunctionToolCall, historyLimit, type Run, type RunConfig, type RunStep } from './run.ts';
 import { close, endStep, moved, settle, type Outcome, type Unfinished } from './settle.ts';
 
 export type RunClaim = Claim & ClaimedRun;
@@ -26,8 +33,8 @@ export interface HeldRun {
   /** Aborted when the run is somebody else's, or the database failed. */
   readonly lost: AbortSignal;
   readonly usage: Usage;
-  /** Messages that this run has written, and those of its thread, at most `limit` of them. */
-  history(limit: number): Promise<{ messages: Message[]; older: number; own: Message[] }>;
+  /** The messages of its thread that its truncation strategy looks at, and those that this run has written. */
+  history(): Promise<History & { own: Message[] }>;
   /** Opens a message and its step with the first of its text. */
   openMessage(turn: number, droppedMessages: number, content: ContentDelta[]): Promise<void>;
   writeMessage(content: ContentDelta[]): void;
@@ -39,7 +46,11 @@ export interface HeldRun {
   /** Stores the turn's function calls and leaves the run to its caller: nothing waits in memory. */
   park(calls: FunctionToolCall[], usage: Usage): Promise<void>;
   /** Ends the run; `content` and `calls` are what the open message and step hold. */
-  settle(outcome: Outcome, open: { content: ContentPart[]; calls: FunctionToolCall[] }, usage: Usage | null): Promise<void>;
+  settle(
+    outcome: Outcome,
+    open: { content: ContentPart[]; calls: FunctionToolCall[] },
+    usage: Usage | null,
+  ): Promise<void>;
 }
 
 interface Deps {
@@ -62,7 +73,10 @@ export async function claimRuns(deps: Deps, limit: number): Promise<{ begun: Hel
       return await deps.db.tx(async (tx) => {
         const claims = await deps.leases.claim(tx, limit);
         const begun = await Promise.all(claims.filter((claim) => claim.begun).map((claim) => begin(deps, tx, claim)));
-        deps.log.appendAll(tx, begun.map(({ run, after, events }) => ({ threadId: run.run.threadId, after, events })));
+        deps.log.appendAll(
+          tx,
+          begun.map(({ run, after, events }) => ({ threadId: run.run.threadId, after, events })),
+        );
         return { begun: begun.map(({ run }) => run), over: claims.filter((claim) => !claim.begun) };
       });
     } catch (error) {
@@ -72,7 +86,11 @@ export async function claimRuns(deps: Deps, limit: number): Promise<{ begun: Hel
   }
 }
 
-async function begin(deps: Deps, tx: Tx, claim: RunClaim): Promise<{ run: HeldRun; after: number; events: NewEvent[] }> {
+async function begin(
+  deps: Deps,
+  tx: Tx,
+  claim: RunClaim,
+): Promise<{ run: HeldRun; after: number; events: NewEvent[] }> {
   const run = runOf(claim);
   // Nobody has had it before its first claim.
   const steps = claim.epoch === 1 ? [] : await readSteps(tx, run.id);
@@ -85,9 +103,16 @@ async function begin(deps: Deps, tx: Tx, claim: RunClaim): Promise<{ run: HeldRu
   return { run: held, after: claim.logEnd, events };
 }
 
-/** A run that is its worker's from its birth, with the events of its transaction that end behind `logEnd`. */
-export const bornHeld = (deps: Deps, run: Run, config: RunConfig, logEnd: number, lastPosition: number): HeldRun =>
-  new RunInHand(deps, deps.log.pen(run.threadId, run.id, logEnd), run, config, [], 0, lastPosition, NO_USAGE);
+/** A run that is its worker's from its birth, with the events of its transaction that end with `logEnd`. */
+export function bornHeld(
+  deps: Deps,
+  run: Run,
+  config: RunConfig,
+  place: { logEnd: number; lastPosition: number },
+): HeldRun {
+  const pen = deps.log.pen(run.threadId, run.id, place.logEnd);
+  return new RunInHand(deps, pen, run, config, [], 0, place.lastPosition, NO_USAGE);
+}
 
 /** Ends a run that was claimed after it had been asked to stop, or after its time was over. */
 export async function endClaimed(deps: Deps, claim: RunClaim): Promise<void> {
@@ -129,7 +154,7 @@ async function readUnfinished(tx: Tx, run: Run, steps: RunStep[]): Promise<Unfin
 /** The committed deltas of a message that is being written, folded. */
 async function readPartialContent(tx: Tx, run: Run, messageId: string): Promise<ContentPart[]> {
   const content: ContentPart[] = [];
-  for (let after = run.firstEvent; ; ) {
+  for (let after = run.firstEvent; ;) {
     const events = await readEvents(tx, run.threadId, after, 1000);
     for (const { body } of events) {
       if (body.type === 'MessageDelta' && body.messageId === messageId) applyDeltas(content, body.content);
@@ -198,11 +223,12 @@ class RunInHand implements HeldRun {
     return this.#pen.lost;
   }
 
-  async history(limit: number): Promise<{ messages: Message[]; older: number; own: Message[] }> {
+  async history(): Promise<History & { own: Message[] }> {
     const { db } = this.#deps;
+    const { threadId, id } = this.run;
     const [history, own] = await Promise.all([
-      readHistory(db, this.run.threadId, this.run.id, limit),
-      this.steps.length > 0 ? readRunMessages(db, this.run.id) : [],
+      readHistory(db, threadId, id, historyLimit(this.config.truncationStrategy)),
+      this.steps.length > 0 ? readRunMessages(db, id) : [],
     ]);
     return { ...history, own };
   }
@@ -285,9 +311,7 @@ class RunInHand implements HeldRun {
       toolCalls: this.#toolCalls && { step: this.#toolCalls, calls: open.calls },
     };
     const total = usage ? addUsage(this.usage, usage) : this.usage;
-    await this.#pen.commit((tx, next) =>
-      settle(tx, next, this.run, unfinished, outcome, total, usage),
-    );
+    await this.#pen.commit((tx, next) => settle(tx, next, this.run, unfinished, outcome, total, usage));
   }
 
   #newStep(type: RunStep['type'], turn: number, droppedMessages: number, messageId: string | null): RunStep {

@@ -3,7 +3,11 @@ import { decodeBody, type ToolCallDelta } from '../events/event.ts';
 import type { FunctionToolCall } from './run.ts';
 
 /** What has been written so far of the calls of steps in progress: their committed deltas, folded. In the order of the ids. */
-export async function readPartialToolCalls(q: Queryable, projectId: string, ids: readonly string[]): Promise<FunctionToolCall[][]> {
+export async function readPartialToolCalls(
+  q: Queryable,
+  projectId: string,
+  ids: readonly string[],
+): Promise<FunctionToolCall[][]> {
   const rows = await q.query<{ payload: string }>({
     name: 'step-deltas',
     text: `select e.payload from run_step s join run r on r.id = s.run_id

@@ -48,7 +48,11 @@ export function insertRun(
 ): void {
   const row = { ...run, config, metadata, epoch: leases ? 1 : 0 };
   const until = `now() + $3 * interval '1 millisecond'`;
-  const born = leases && { name: 'born', columns: { owner: '$2', leaseUntil: until }, values: [leases.owner, leases.leaseMs] };
+  const born = leases && {
+    name: 'born',
+    columns: { owner: '$2', leaseUntil: until },
+    values: [leases.owner, leases.leaseMs],
+  };
   tx.write(insertRows('Run', [row], born ?? undefined));
 }
 

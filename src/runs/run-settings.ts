@@ -8,7 +8,11 @@ export interface RunSettings {
 }
 
 /** In the order of the ids; null for what is not there. */
-export async function readSettings(q: Queryable, projectId: string, ids: readonly string[]): Promise<(RunSettings | null)[]> {
+export async function readSettings(
+  q: Queryable,
+  projectId: string,
+  ids: readonly string[],
+): Promise<(RunSettings | null)[]> {
   const rows = await q.query<RunSettings & { id: string }>({
     name: 'run-settings',
     text: 'select id, config, metadata from run where id = any($1) and project_id = $2',

@@ -20,9 +20,14 @@ export interface RunConfig {
 }
 
 export type TruncationStrategy = { type: 'AUTO' } | { type: 'LAST_MESSAGES'; lastMessages: number };
+/** Messages of a thread that are looked at for one prompt; older ones count as left out. */
+const HISTORY_LIMIT = 5000;
+
+export const historyLimit = (strategy: TruncationStrategy): number =>
+  strategy.type === 'LAST_MESSAGES' ? Math.min(strategy.lastMessages, HISTORY_LIMIT) : HISTORY_LIMIT;
+
 export type ToolChoice =
-  | { type: 'NONE' | 'AUTO' | 'REQUIRED' | 'CODE_INTERPRETER' | 'FILE_SEARCH' }
-  | { type: 'FUNCTION'; name: string };
+  { type: 'NONE' | 'AUTO' | 'REQUIRED' | 'CODE_INTERPRETER' | 'FILE_SEARCH' } | { type: 'FUNCTION'; name: string };
 
 export type RunIncompleteReason = 'MAX_COMPLETION_TOKENS' | 'MAX_PROMPT_TOKENS';
 

@@ -6,7 +6,14 @@ import { byCaller, inRun } from '../events/event.ts';
 import type { EventLog } from '../events/log.ts';
 import { mintId } from '../ids.ts';
 import type { NewMessage } from '../threads/message.ts';
-import { eraseThread, holdThread, insertMessages, insertThread, lockThread, type NewThread } from '../threads/threads.ts';
+import {
+  eraseThread,
+  holdThread,
+  insertMessages,
+  insertThread,
+  lockThread,
+  type NewThread,
+} from '../threads/threads.ts';
 import { addUsage, NO_USAGE } from '../usage/usage.ts';
 import type { Hands, Leases } from '../work/leases.ts';
 import type { Wake } from '../work/wake.ts';
@@ -35,7 +42,11 @@ export interface Runs {
   update(projectId: string, id: string, metadata: Record<string, string> | undefined): Promise<void>;
   cancel(projectId: string, id: string): Promise<void>;
   /** The run as it goes back to the queue; null when these outputs are stored already. */
-  submitToolOutputs(projectId: string, id: string, outputs: { toolCallId: string; output: string }[]): Promise<StoredRun | null>;
+  submitToolOutputs(
+    projectId: string,
+    id: string,
+    outputs: { toolCallId: string; output: string }[],
+  ): Promise<StoredRun | null>;
   /** Deletes a thread; its active run ends with it. */
   deleteThread(projectId: string, id: string): Promise<void>;
   /** Ends runs that nobody holds and whose time is over. Returns how many. */
@@ -57,7 +68,11 @@ interface RunsOptions {
 
 export function createRuns({ db, log, leases, wake, hands, expiresAfterMs }: RunsOptions): Runs {
   /** Locks a run with its thread, in this order, and hands both to `work` with what the thread's log stands at. */
-  function locked<T>(projectId: string, id: string, work: (tx: Tx, run: LockedRun, lastEvent: number) => T | Promise<T>): Promise<T> {
+  function locked<T>(
+    projectId: string,
+    id: string,
+    work: (tx: Tx, run: LockedRun, lastEvent: number) => T | Promise<T>,
+  ): Promise<T> {
     return retried(async () => {
       const [found] = await db.query<{ threadId: string }>({
         name: 'run-thread',
@@ -135,7 +150,8 @@ export function createRuns({ db, log, leases, wake, hands, expiresAfterMs }: Run
     holdThread(tx, thread.id, id);
     const statuses = (begun ? [run, begun] : [run]).map((each) => ({ type: 'RunStatusChanged' as const, run: each }));
     const logEnd = log.append(tx, thread.id, thread.lastEvent, [...byCaller(messages), ...inRun(id, statuses)]);
-    const held = begun && bornHeld({ db, log, leases }, begun, config, logEnd, thread.lastPosition);
+    const place = { logEnd, lastPosition: thread.lastPosition };
+    const held = begun && bornHeld({ db, log, leases }, begun, config, place);
     return { run: { ...run, logEnd: run.firstEvent }, held };
   }
 
@@ -143,10 +159,12 @@ export function createRuns({ db, log, leases, wake, hands, expiresAfterMs }: Run
     async start(projectId, id, input) {
       // A run that its own process can take up needs no worker to look for it.
       const place = hands.reserve();
-      const born = await db.tx((tx) => insertNew(tx, projectId, id, input, place !== null)).catch((error: unknown) => {
-        place?.giveBack();
-        throw error;
-      });
+      const born = await db
+        .tx((tx) => insertNew(tx, projectId, id, input, place !== null))
+        .catch((error: unknown) => {
+          place?.giveBack();
+          throw error;
+        });
       if (born.held) place!.take(born.held);
       else wake.wake('work');
       return born.run;
@@ -188,7 +206,10 @@ export function createRuns({ db, log, leases, wake, hands, expiresAfterMs }: Run
         }
         const status = visibleStatus(run);
         if (status !== 'REQUIRES_ACTION' || !step || !run.requiredAction) {
-          throw new WrongRunStatusError(`Runs in status "${status}" do not accept tool outputs.`, status, ['input', 'runId']);
+          throw new WrongRunStatusError(`Runs in status "${status}" do not accept tool outputs.`, status, [
+            'input',
+            'runId',
+          ]);
         }
         const byId = checkOutputs(run, outputs);
         const done = endStep(
@@ -213,7 +234,10 @@ export function createRuns({ db, log, leases, wake, hands, expiresAfterMs }: Run
         return { ...queued, logEnd };
       }).then((result) => {
         if (result !== 'expired') return result;
-        throw new WrongRunStatusError('Runs in status "EXPIRED" do not accept tool outputs.', 'EXPIRED', ['input', 'runId']);
+        throw new WrongRunStatusError('Runs in status "EXPIRED" do not accept tool outputs.', 'EXPIRED', [
+          'input',
+          'runId',
+        ]);
       }),
 
     deleteThread: (projectId, id) =>

@@ -80,7 +80,9 @@ export function close(tx: Tx, open: Unfinished, outcome: Outcome, turnUsage: Usa
   }
   if (open.toolCalls) {
     const { calls } = open.toolCalls;
-    const toolCalls = calls.map((call) => (call.status === 'IN_PROGRESS' ? { ...call, status: callStatus(outcome) } : call));
+    const toolCalls = calls.map((call) =>
+      call.status === 'IN_PROGRESS' ? { ...call, status: callStatus(outcome) } : call,
+    );
     const step = endStep({ ...open.toolCalls.step, toolCalls }, outcome, turnUsage);
     saveStep(tx, step);
     events.push({ type: 'RunStepFinished', step });

@@ -10,7 +10,9 @@ const hostname = (host: string): string => host.replace(/:\d+$/, '').toLowerCase
 export function isKnownHost(host: string | undefined, own: readonly string[]): boolean {
   if (!host) return false;
   const name = hostname(host);
-  return LOCAL.has(name) || own.some((known) => known.toLowerCase() === name || known.toLowerCase() === host.toLowerCase());
+  return (
+    LOCAL.has(name) || own.some((known) => known.toLowerCase() === name || known.toLowerCase() === host.toLowerCase())
+  );
 }
 
 /** Whether pages of an origin may use this server; `allowed` null = pages of this machine. */

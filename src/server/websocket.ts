@@ -4,6 +4,7 @@ import { CloseCode } from 'graphql-ws';
 import { type Extra, useServer } from 'graphql-ws/use/ws';
 import type { Logger } from 'pino';
 import { WebSocketServer } from 'ws';
+import { corkForNow } from '../cork.ts';
 import type { Context } from '../graphql/context.ts';
 import { maskError } from '../graphql/mask-error.ts';
 import type { Operations } from '../graphql/operation.ts';
@@ -68,6 +69,12 @@ export function createWebSockets(options: WebSocketOptions): WebSockets {
     if (!isKnownHost(host, options.allowedHosts)) return reject(socket, '421 Misdirected Request');
     if (origin && !own && !isKnownOrigin(origin, options.corsOrigins)) return reject(socket, '403 Forbidden');
     wss.handleUpgrade(request, socket, head, (ws) => {
+      const { send } = ws;
+      // A burst of events is one write, not one for each of its frames.
+      ws.send = function (...args: [never, never]) {
+        corkForNow(request.socket);
+        return send.apply(this, args);
+      };
       wss.emit('connection', ws, request);
       // In place of a listener that writes to the console. The WebSocket closes itself, with the code that fits.
       ws.removeAllListeners('error');

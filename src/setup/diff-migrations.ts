@@ -45,7 +45,9 @@ export async function diffMigrations(migrations: string, schemaPath: string): Pr
 }
 
 function migrationList(migrations: string) {
-  const folders = readdirSync(migrations, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+  const folders = readdirSync(migrations, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => entry.name);
   return {
     baseDir: migrations,
     lockfile: { path: LOCK_FILE, content: LOCK },
@@ -62,7 +64,10 @@ function migrationList(migrations: string) {
 
 /** The part of the WebAssembly API used here: neither es2024 nor @types/node declares it. */
 declare const WebAssembly: {
-  instantiate(bytes: Uint8Array, imports: Record<string, unknown>): Promise<{ instance: { exports: { __wbindgen_start(): void } } }>;
+  instantiate(
+    bytes: Uint8Array,
+    imports: Record<string, unknown>,
+  ): Promise<{ instance: { exports: { __wbindgen_start(): void } } }>;
 };
 
 interface Glue {
@@ -93,7 +98,10 @@ async function loadEngine(): Promise<Glue> {
   return glue;
 }
 
-async function newEngine(datamodels: [string, string][], adapter: SqlMigrationAwareDriverAdapterFactory): Promise<SchemaEngine> {
+async function newEngine(
+  datamodels: [string, string][],
+  adapter: SqlMigrationAwareDriverAdapterFactory,
+): Promise<SchemaEngine> {
   loaded ??= loadEngine();
   return (await loaded).SchemaEngine.new({ datamodels }, () => {}, bindMigrationAwareSqlAdapterFactory(adapter));
 }

@@ -65,27 +65,40 @@ function packagesStale() {
 /** npm's own note of what it installed leaves out the optional packages of other systems, and the project itself. */
 function sameTree(wanted, installed) {
   const differs = ([path, entry]) => path !== '' && installed[path]?.version !== entry.version;
-  return Object.entries(wanted).every((item) => !differs(item) || (item[1].optional && !installed[item[0]]))
-    && Object.keys(installed).every((path) => path in wanted);
+  return (
+    Object.entries(wanted).every((item) => !differs(item) || (item[1].optional && !installed[item[0]])) &&
+    Object.keys(installed).every((path) => path in wanted)
+  );
 }
 
 async function installPackages() {
   say('installing packages (npm ci), this takes about a minute');
   // No package here needs its install script, and dev packages generate code: neither is left to the caller's settings.
   const args = [
-    'ci', '--ignore-scripts', '--include=dev', '--include=optional', '--no-audit', '--no-fund', '--loglevel=error',
+    'ci',
+    '--ignore-scripts',
+    '--include=dev',
+    '--include=optional',
+    '--no-audit',
+    '--no-fund',
+    '--loglevel=error',
   ];
   const npm = process.env.npm_execpath;
-  const code = npm && /\.c?js$/.test(npm)
-    ? (await run(process.execPath, [npm, ...args], { show: true })).code
-    : (await run('npm', args, { show: true, shell: process.platform === 'win32' })).code;
+  const code =
+    npm && /\.c?js$/.test(npm)
+      ? (await run(process.execPath, [npm, ...args], { show: true })).code
+      : (await run('npm', args, { show: true, shell: process.platform === 'win32' })).code;
   if (code !== 0) {
-    throw new SetupError(`npm ci failed with exit code ${code} in ${root}`,
-      'npm says why above. A registry that cannot be reached is the usual reason; run the command again once it can.');
+    throw new SetupError(
+      `npm ci failed with exit code ${code} in ${root}`,
+      'npm says why above. A registry that cannot be reached is the usual reason; run the command again once it can.',
+    );
   }
   if (packagesStale()) {
-    throw new SetupError('npm ci ended well, yet node_modules is not what package-lock.json asks for',
-      'See whether your npm settings (npm config list) leave packages out, then run the command again.');
+    throw new SetupError(
+      'npm ci ended well, yet node_modules is not what package-lock.json asks for',
+      'See whether your npm settings (npm config list) leave packages out, then run the command again.',
+    );
   }
 }
 
@@ -101,9 +114,9 @@ async function replaceNode() {
   if (own < WANTED_NODE) {
     throw new SetupError(
       `Skein needs Node ${WANTED_NODE} or newer; this is Node ${process.versions.node} (${process.execPath})`,
-      'The one that comes with the packages is for Linux with glibc on x64 and arm64, and does not run here '
-        + `(${process.platform} ${process.arch}). Install Node ${WANTED_NODE} yourself, from https://nodejs.org or `
-        + 'with your package manager, and run the command again.',
+      'The one that comes with the packages is for Linux with glibc on x64 and arm64, and does not run here ' +
+        `(${process.platform} ${process.arch}). Install Node ${WANTED_NODE} yourself, from https://nodejs.org or ` +
+        'with your package manager, and run the command again.',
     );
   }
   say('the packaged Node does not run on this system: using yours');
@@ -135,11 +148,17 @@ async function generatePrisma() {
   // Generating needs no schema engine, but the command insists on one and would download it. A program that fails
   // stands in: whatever does need the engine then says so instead of printing nothing.
   const absent = ['/bin/false', '/usr/bin/false'].find((path) => existsSync(path)) ?? process.execPath;
-  await generate('prisma', 'prisma', ['generate'], {
-    PRISMA_SCHEMA_ENGINE_BINARY: process.env.PRISMA_SCHEMA_ENGINE_BINARY ?? absent,
-    PRISMA_HIDE_UPDATE_MESSAGE: '1',
-    CHECKPOINT_DISABLE: '1',
-  }, 'Mend prisma/schema.prisma (the line is named above) and run the command again.');
+  await generate(
+    'prisma',
+    'prisma',
+    ['generate'],
+    {
+      PRISMA_SCHEMA_ENGINE_BINARY: process.env.PRISMA_SCHEMA_ENGINE_BINARY ?? absent,
+      PRISMA_HIDE_UPDATE_MESSAGE: '1',
+      CHECKPOINT_DISABLE: '1',
+    },
+    'Mend prisma/schema.prisma (the line is named above) and run the command again.',
+  );
   stamp('prisma', prismaInputs());
 }
 
@@ -155,13 +174,20 @@ function graphqlInputs() {
 
 async function generateDocuments() {
   if (!existsSync(join(root, 'schema/schema.graphql'))) {
-    throw new SetupError('schema/schema.graphql is missing, and the typed documents are made from it',
-      'It is a committed file: restore it from git, or print it anew with `node src/setup/print-schema.ts --write`.');
+    throw new SetupError(
+      'schema/schema.graphql is missing, and the typed documents are made from it',
+      'It is a committed file: restore it from git, or print it anew with `node src/setup/print-schema.ts --write`.',
+    );
   }
   say('generating the typed documents (graphql-codegen)');
-  await generate('@graphql-codegen/cli', 'graphql-codegen', ['--config', 'codegen.ts'], {},
-    'A document does not fit schema/schema.graphql. If the graph has just changed, print it first: '
-      + '`node src/setup/print-schema.ts --write`.');
+  await generate(
+    '@graphql-codegen/cli',
+    'graphql-codegen',
+    ['--config', 'codegen.ts'],
+    {},
+    'A document does not fit schema/schema.graphql. If the graph has just changed, print it first: ' +
+      '`node src/setup/print-schema.ts --write`.',
+  );
   stamp('graphql', graphqlInputs());
 }
 

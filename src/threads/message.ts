@@ -24,12 +24,7 @@ export interface Message {
 export type MessageRole = 'USER' | 'ASSISTANT';
 export type MessageStatus = 'IN_PROGRESS' | 'COMPLETED' | 'INCOMPLETE';
 export type MessageIncompleteReason =
-  | 'CONTENT_FILTER'
-  | 'MAX_TOKENS'
-  | 'RUN_CANCELLED'
-  | 'RUN_EXPIRED'
-  | 'RUN_FAILED'
-  | 'SUPERSEDED';
+  'CONTENT_FILTER' | 'MAX_TOKENS' | 'RUN_CANCELLED' | 'RUN_EXPIRED' | 'RUN_FAILED' | 'SUPERSEDED';
 
 export type ImageDetail = 'AUTO' | 'LOW' | 'HIGH';
 export type ContentPart =
@@ -154,7 +149,11 @@ export function applyDeltas(content: ContentPart[], deltas: readonly ContentDelt
       const value = part?.type === 'text' ? part.value : '';
       const annotations = part?.type === 'text' ? part.annotations : [];
       for (const annotation of delta.annotations as Annotation[]) {
-        if (!annotations.some((known) => known.startIndex === annotation.startIndex && known.endIndex === annotation.endIndex)) {
+        if (
+          !annotations.some(
+            (known) => known.startIndex === annotation.startIndex && known.endIndex === annotation.endIndex,
+          )
+        ) {
           annotations.push(annotation);
         }
       }

@@ -3,7 +3,11 @@ import { decodeBody } from '../events/event.ts';
 import { applyDeltas, type ContentPart } from './message.ts';
 
 /** What has been written so far of messages in progress: their committed deltas, folded. In the order of the ids. */
-export async function readPartialContents(q: Queryable, projectId: string, ids: readonly string[]): Promise<ContentPart[][]> {
+export async function readPartialContents(
+  q: Queryable,
+  projectId: string,
+  ids: readonly string[],
+): Promise<ContentPart[][]> {
   const rows = await q.query<{ payload: string }>({
     name: 'message-deltas',
     text: `select e.payload from message m join run r on r.id = m.run_id

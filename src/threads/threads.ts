@@ -2,10 +2,9 @@ import type { Db, Queryable, Tx } from '../db/db.ts';
 import { columns, insertRows } from '../db/rows.ts';
 import { InvalidInputError, NotFoundError, ThreadBusyError } from '../errors.ts';
 import { byCaller, type EventBody } from '../events/event.ts';
-import { type EventLog, last } from '../events/log.ts';
+import type { EventLog } from '../events/log.ts';
 import type { ToolResources } from '../assistants/settings.ts';
 import { callersMessage, type Message, type NewMessage } from './message.ts';
-
 
 export interface Thread {
   id: string;
@@ -41,7 +40,11 @@ export const MESSAGES_PER_THREAD = 100_000;
 
 export interface Threads {
   create(projectId: string, id: string, input: NewThread): Promise<void>;
-  update(projectId: string, id: string, change: Partial<Pick<Thread, 'title' | 'metadata' | 'toolResources'>>): Promise<void>;
+  update(
+    projectId: string,
+    id: string,
+    change: Partial<Pick<Thread, 'title' | 'metadata' | 'toolResources'>>,
+  ): Promise<void>;
   createMessage(projectId: string, threadId: string, id: string, input: NewMessage): Promise<void>;
   updateMessage(projectId: string, id: string, metadata: Record<string, string> | undefined): Promise<void>;
   /** Returns the thread's id. */
@@ -129,28 +132,22 @@ const UPDATABLE: Record<string, string> = {
  * their own: one that began before the lock was granted would still see what stood there before.
  */
 export async function lockThread(tx: Tx, projectId: string, threadId: string): Promise<LockedThread> {
-  const [[row], lastEvent, lastPosition] = await Promise.all([
+  const [[row], [places]] = await Promise.all([
     tx.query<{ activeRunId: string | null }>({
       name: 'thread-lock',
       text: `select active_run_id as "activeRunId" from thread
 where id = $1 and project_id = $2 and deleted_at is null for update`,
       values: [threadId, projectId],
     }),
-    last(tx, threadId),
-    lastPositionOf(tx, threadId),
+    tx.query<{ lastEvent: number; lastPosition: number }>({
+      name: 'thread-places',
+      text: `select (select coalesce(max(number), 0)::int from event where thread_id = $1) as "lastEvent",
+(select coalesce(max(position), 0)::int from message where thread_id = $1) as "lastPosition"`,
+      values: [threadId],
+    }),
   ]);
   if (!row) throw new NotFoundError('thread', threadId, ['input', 'threadId']);
-  return { id: threadId, projectId, activeRunId: row.activeRunId, lastEvent, lastPosition };
-}
-
-/** Position of a thread's last message; stable only while the thread is held. */
-export async function lastPositionOf(q: Queryable, threadId: string): Promise<number> {
-  const [row] = await q.query<{ last: number }>({
-    name: 'message-last',
-    text: 'select coalesce(max(position), 0)::int as last from message where thread_id = $1',
-    values: [threadId],
-  });
-  return row!.last;
+  return { id: threadId, projectId, activeRunId: row.activeRunId, ...places! };
 }
 
 /** Locks the thread of the active run that the caller holds, against those who change both. */
@@ -181,7 +178,9 @@ export function insertThread(tx: Tx, log: EventLog, projectId: string, id: strin
 export function insertMessages(tx: Tx, thread: LockedThread, inputs: NewMessage[], ids: string[] = []): EventBody[] {
   if (inputs.length === 0) return [];
   if (thread.lastPosition + inputs.length > MESSAGES_PER_THREAD) {
-    throw new InvalidInputError(`A thread holds at most ${MESSAGES_PER_THREAD} messages; ${thread.id} is full.`, ['input']);
+    throw new InvalidInputError(`A thread holds at most ${MESSAGES_PER_THREAD} messages; ${thread.id} is full.`, [
+      'input',
+    ]);
   }
   const messages = inputs.map((input, i) => callersMessage(thread, thread.lastPosition + 1 + i, input, ids[i]));
   thread.lastPosition += messages.length;
@@ -193,7 +192,12 @@ export function insertMessages(tx: Tx, thread: LockedThread, inputs: NewMessage[
 }
 
 export function insertMessage(tx: Tx, messages: Message[]): void {
-  tx.write(insertRows('Message', messages.map((message) => ({ ...message, content: message.content ?? [] }))));
+  tx.write(
+    insertRows(
+      'Message',
+      messages.map((message) => ({ ...message, content: message.content ?? [] })),
+    ),
+  );
 }
 
 /** Stores the end of a message that a run wrote. The caller holds the thread. */
@@ -215,6 +219,12 @@ where id = $1`,
 
 const MESSAGE_COLUMNS = columns('Message', 'm');
 
+/** The newest messages of a thread, oldest first, and how many there are before them. */
+export interface History {
+  messages: Message[];
+  older: number;
+}
+
 /**
  * What was said in a thread outside of one run, oldest first: its newest `limit` messages but those that were done
  * again, with the number of those that are older still.
@@ -224,7 +234,7 @@ export async function readHistory(
   threadId: string,
   exceptRunId: string,
   limit: number,
-): Promise<{ messages: Message[]; older: number }> {
+): Promise<History> {
   const where = `thread_id = $1 and run_id is distinct from $2 and incomplete_reason is distinct from 'SUPERSEDED'`;
   const read = q.query<Message>({
     name: 'message-history',
@@ -277,7 +287,6 @@ export function eraseThread(tx: Tx, log: EventLog, thread: LockedThread): void {
     tx.write({ name, text, values: [id] });
   }
 }
-
 
 /** Whether a thread was there and is deleted. */
 export async function readTombstone(q: Queryable, projectId: string, threadId: string): Promise<boolean> {

@@ -7,7 +7,13 @@ export interface Usage {
   reasoningTokens: number | null;
 }
 
-export const NO_USAGE: Usage = { promptTokens: 0, completionTokens: 0, totalTokens: 0, cachedTokens: null, reasoningTokens: null };
+export const NO_USAGE: Usage = {
+  promptTokens: 0,
+  completionTokens: 0,
+  totalTokens: 0,
+  cachedTokens: null,
+  reasoningTokens: null,
+};
 
 /** Adds up; what was not counted on either side stays null. */
 export function addUsage(a: Usage, b: Usage): Usage {

@@ -100,7 +100,12 @@ from c where t.id = c.claimed returning t.epoch, c.taken_over as "takenOver", ${
     seize: (tx, id) =>
       tx.write({ name: `${table}-seize`, text: `update ${table} set epoch = epoch + 1 where id = $1`, values: [id] }),
     async voidAll() {
-      await query(db, 'void', `update ${table} set lease_until = now() - interval '1 second' where owner is not null`, []);
+      await query(
+        db,
+        'void',
+        `update ${table} set lease_until = now() - interval '1 second' where owner is not null`,
+        [],
+      );
     },
   };
 }

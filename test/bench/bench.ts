@@ -32,7 +32,10 @@ async function main(): Promise<void> {
   const admin = new pg.Client({ connectionString: SERVER });
   await admin.connect();
   for (const name of names) await admin.query(`create database ${name}`);
-  const [floorUrl, skeinUrl] = names.map((name) => Object.assign(new URL(SERVER), { pathname: `/${name}` }).href) as [string, string];
+  const [floorUrl, skeinUrl] = names.map((name) => Object.assign(new URL(SERVER), { pathname: `/${name}` }).href) as [
+    string,
+    string,
+  ];
   const dataDir = mkdtempSync(join(tmpdir(), 'skein-bench-'));
   const key = `sk-bench-${randomBytes(16).toString('hex')}`;
   const running: Running[] = [];
@@ -40,7 +43,12 @@ async function main(): Promise<void> {
     const model = await run(here('model-server.mjs'), ['4710'], {}, /mock on/);
     running.push(model);
     const modelUrl = 'http://127.0.0.1:4710/v1';
-    const floorProcess = await run(here('floor.mjs'), [], { PORT: '4711', MOCK_URL: modelUrl, DATABASE_URL: floorUrl }, /floor raw/);
+    const floorProcess = await run(
+      here('floor.mjs'),
+      [],
+      { PORT: '4711', MOCK_URL: modelUrl, DATABASE_URL: floorUrl },
+      /floor raw/,
+    );
     running.push(floorProcess);
     const skeinProcess = await run(
       here('../../src/main.ts'),
@@ -64,7 +72,9 @@ async function main(): Promise<void> {
       { target: floor(4711), process: floorProcess },
       { target: skein(url, key), process: skeinProcess },
     ];
-    console.log(`Skein on ${process.env.BENCH_EMBEDDED ? 'the embedded database' : 'PostgreSQL'}, Node ${process.version}. Ratios count, absolute times are this machine's.\n`);
+    console.log(
+      `Skein on ${process.env.BENCH_EMBEDDED ? 'the embedded database' : 'PostgreSQL'}, Node ${process.version}. Ratios count, absolute times are this machine's.\n`,
+    );
     if (wants('first')) await firstDelta(all);
     if (wants('fast')) await fastAnswer(all);
     if (wants('many')) await manyRuns(all);
@@ -73,7 +83,9 @@ async function main(): Promise<void> {
       await nestedRead(url, key, skeinUrl, skeinProcess.pid);
       await longThread(url, key, skeinUrl, 4711);
     }
-    console.log(`memory at the end: skein ${rssMb(skeinProcess.pid).toFixed(0)} MB, floor ${rssMb(floorProcess.pid).toFixed(0)} MB`);
+    console.log(
+      `memory at the end: skein ${rssMb(skeinProcess.pid).toFixed(0)} MB, floor ${rssMb(floorProcess.pid).toFixed(0)} MB`,
+    );
   } finally {
     for (const each of running.reverse()) await each.stop();
     for (const name of names) await admin.query(`drop database ${name} with (force)`);
@@ -102,7 +114,9 @@ async function firstDelta(all: Measured[]): Promise<void> {
   console.log('startRun → first delta, threadEvents open (200 rounds; aim: at most 5 ms over direct)');
   for (const [at, { target }] of all.entries()) {
     const firsts = answers[at]!.map(({ pieces }) => pieces[0]!);
-    console.log(`  ${target.name.padEnd(7)} median ${median(firsts).toFixed(2)} ms, p95 ${quantile(firsts, 0.95).toFixed(2)} ms, over direct ${(median(firsts) - base).toFixed(2)} ms`);
+    console.log(
+      `  ${target.name.padEnd(7)} median ${median(firsts).toFixed(2)} ms, p95 ${quantile(firsts, 0.95).toFixed(2)} ms, over direct ${(median(firsts) - base).toFixed(2)} ms`,
+    );
   }
   console.log();
 }
@@ -112,12 +126,18 @@ async function fastAnswer(all: Measured[]): Promise<void> {
   const rates = answers.map((each) => median(each.map(({ tokens, total }) => (tokens / total) * 1000)));
   console.log('1,000 tokens without delay (30 rounds; aim: 40k tokens/s, as much as the floor)');
   for (const [at, { target }] of all.entries()) {
-    console.log(`  ${target.name.padEnd(7)} ${(rates[at]! / 1000).toFixed(1)}k tokens/s, ${ratio(rates[at]!, rates[1]!)} the floor`);
+    console.log(
+      `  ${target.name.padEnd(7)} ${(rates[at]! / 1000).toFixed(1)}k tokens/s, ${ratio(rates[at]!, rates[1]!)} the floor`,
+    );
   }
   console.log();
 }
 
-async function manyAt(places: Place[], rounds: number, directive: string): Promise<{ answers: Answer[]; seconds: number }> {
+async function manyAt(
+  places: Place[],
+  rounds: number,
+  directive: string,
+): Promise<{ answers: Answer[]; seconds: number }> {
   const start = performance.now();
   const answers = await Promise.all(
     places.map(async (place) => {
@@ -130,9 +150,22 @@ async function manyAt(places: Place[], rounds: number, directive: string): Promi
 }
 
 async function manyRuns(all: Measured[]): Promise<void> {
-  console.log('200 concurrent runs of 100 tokens at 20 ms, twice (3 interleaved passes, medians; aim: CPU at most 8 ms a run)');
+  console.log(
+    '200 concurrent runs of 100 tokens at 20 ms, twice (3 interleaved passes, medians; aim: CPU at most 8 ms a run)',
+  );
   const opened = await Promise.all(all.map(({ target }) => target.open(200)));
-  const rows = all.map(() => [] as { rate: number; gap: number; lag50: number; lag95: number; first: number; server: number; database: number }[]);
+  const rows = all.map(
+    () =>
+      [] as {
+        rate: number;
+        gap: number;
+        lag50: number;
+        lag95: number;
+        first: number;
+        server: number;
+        database: number;
+      }[],
+  );
   for (let pass = -1; pass < 3; pass++) {
     for (const [at, { process: server }] of all.entries()) {
       const before = [server ? cpuMs(server.pid) : 0, postgresCpuMs()] as const;
@@ -142,9 +175,18 @@ async function manyRuns(all: Measured[]): Promise<void> {
       rows[at]!.push({
         rate: answers.length / seconds,
         gap: quantile(answers.flatMap(gapsOf), 0.95),
-        lag50: quantile(answers.flatMap(({ lags }) => lags), 0.5),
-        lag95: quantile(answers.flatMap(({ lags }) => lags), 0.95),
-        first: quantile(answers.map(({ pieces }) => pieces[0]!), 0.95),
+        lag50: quantile(
+          answers.flatMap(({ lags }) => lags),
+          0.5,
+        ),
+        lag95: quantile(
+          answers.flatMap(({ lags }) => lags),
+          0.95,
+        ),
+        first: quantile(
+          answers.map(({ pieces }) => pieces[0]!),
+          0.95,
+        ),
         server: (after[0] - before[0]) / answers.length,
         database: (after[1] - before[1]) / answers.length,
       });
@@ -152,7 +194,10 @@ async function manyRuns(all: Measured[]): Promise<void> {
   }
   for (const [at, { target }] of all.entries()) {
     const of = (pick: (row: (typeof rows)[0][0]) => number) => median(rows[at]!.map(pick));
-    const cpu = target.name === 'direct' ? '' : `, CPU ${of(({ server }) => server).toFixed(1)} + ${of(({ database }) => database).toFixed(1)} (PostgreSQL) = ${of(({ server, database }) => server + database).toFixed(1)} ms a run`;
+    const cpu =
+      target.name === 'direct'
+        ? ''
+        : `, CPU ${of(({ server }) => server).toFixed(1)} + ${of(({ database }) => database).toFixed(1)} (PostgreSQL) = ${of(({ server, database }) => server + database).toFixed(1)} ms a run`;
     console.log(
       `  ${target.name.padEnd(7)} ${of(({ rate }) => rate).toFixed(1)} runs/s, gap p95 ${of(({ gap }) => gap).toFixed(1)} ms, ` +
         `lag p50/p95 ${of(({ lag50 }) => lag50).toFixed(1)}/${of(({ lag95 }) => lag95).toFixed(1)} ms, first delta p95 ${of(({ first }) => first).toFixed(0)} ms${cpu}`,
@@ -172,7 +217,10 @@ async function mostStreams(all: Measured[]): Promise<void> {
       const { answers } = await manyAt(places, 1, '[[n=150 d=20]]');
       for (const place of places) place.close();
       // The start of all at once is another figure: what counts here is the stream once it runs.
-      const now = quantile(answers.flatMap(({ lags }) => lags.slice(30)), 0.95);
+      const now = quantile(
+        answers.flatMap(({ lags }) => lags.slice(30)),
+        0.95,
+      );
       if (now >= 30) break;
       most = streams;
       lag = now;

@@ -36,7 +36,7 @@ class Recorder {
     this.answer.pieces.push(performance.now() - this.#start);
     for (let at = 0; at + 6 <= text.length; at += 7) {
       this.answer.tokens += 1;
-      this.answer.lags.push((((now - parseInt(text.slice(at, at + 6), 36)) % WRAP) + WRAP) % WRAP / 1000);
+      this.answer.lags.push(((((now - parseInt(text.slice(at, at + 6), 36)) % WRAP) + WRAP) % WRAP) / 1000);
     }
   }
 
@@ -55,20 +55,23 @@ export function direct(modelUrl: string): Target {
       const recorder = new Recorder();
       const body = JSON.stringify({ model: 'mock', stream: true, messages: [{ role: 'user', content: directive }] });
       const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
-      const request = http.request({ hostname, port, path: '/v1/chat/completions', method: 'POST', agent, headers }, (response) => {
-        response.setEncoding('utf8');
-        let buffer = '';
-        response.on('data', (chunk: string) => {
-          buffer += chunk;
-          for (let end = buffer.indexOf('\n\n'); end >= 0; end = buffer.indexOf('\n\n')) {
-            const line = buffer.slice(6, end);
-            buffer = buffer.slice(end + 2);
-            const text = line === '[DONE]' ? '' : JSON.parse(line).choices[0]?.delta?.content;
-            if (text) recorder.piece(text);
-          }
-        });
-        response.on('end', () => resolve(recorder.end()));
-      });
+      const request = http.request(
+        { hostname, port, path: '/v1/chat/completions', method: 'POST', agent, headers },
+        (response) => {
+          response.setEncoding('utf8');
+          let buffer = '';
+          response.on('data', (chunk: string) => {
+            buffer += chunk;
+            for (let end = buffer.indexOf('\n\n'); end >= 0; end = buffer.indexOf('\n\n')) {
+              const line = buffer.slice(6, end);
+              buffer = buffer.slice(end + 2);
+              const text = line === '[DONE]' ? '' : JSON.parse(line).choices[0]?.delta?.content;
+              if (text) recorder.piece(text);
+            }
+          });
+          response.on('end', () => resolve(recorder.end()));
+        },
+      );
       request.on('error', reject);
       request.end(body);
     });
@@ -129,10 +132,14 @@ export function floor(port: number): Target {
           const t = `bench_${process.pid}_${++threads}`;
           let recorder: Recorder | null = null;
           let done: (answer: Answer) => void = () => {};
-          socket.subscribe<{ data: { threadEvents: { type: string; delta: string } } }>('subscription', { t }, ({ data }) => {
-            if (data.threadEvents.type === 'delta') recorder!.piece(data.threadEvents.delta);
-            else done(recorder!.end());
-          });
+          socket.subscribe<{ data: { threadEvents: { type: string; delta: string } } }>(
+            'subscription',
+            { t },
+            ({ data }) => {
+              if (data.threadEvents.type === 'delta') recorder!.piece(data.threadEvents.delta);
+              else done(recorder!.end());
+            },
+          );
           return {
             ask: (directive: string) =>
               new Promise<Answer>((resolve) => {
@@ -166,7 +173,11 @@ interface SkeinEvent {
 export function skein(url: string, key: string): Target {
   const headers = { 'content-type': 'application/json', authorization: `Bearer ${key}` };
   const query = async <Result>(document: string, variables: object): Promise<Result> => {
-    const response = await fetch(`${url}/graphql`, { method: 'POST', headers, body: JSON.stringify({ query: document, variables }) });
+    const response = await fetch(`${url}/graphql`, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify({ query: document, variables }),
+    });
     const { data, errors } = (await response.json()) as { data: Result; errors?: unknown };
     if (errors) throw new Error(JSON.stringify(errors));
     return data;
@@ -209,10 +220,14 @@ export function skein(url: string, key: string): Target {
             additionalMessages: [{ content: [{ text: directive }] }],
             truncationStrategy: { type: 'LAST_MESSAGES', lastMessages: 10 },
           };
-          socket.subscribe<{ data: { startRun: { userErrors: { message: string }[] } } }>(START, { input }, ({ data }) => {
-            const [error] = data.startRun.userErrors;
-            if (error) reject(new Error(error.message));
-          });
+          socket.subscribe<{ data: { startRun: { userErrors: { message: string }[] } } }>(
+            START,
+            { input },
+            ({ data }) => {
+              const [error] = data.startRun.userErrors;
+              if (error) reject(new Error(error.message));
+            },
+          );
         }),
       close: () => socket.close(),
     };
@@ -222,7 +237,8 @@ export function skein(url: string, key: string): Target {
     async open(places) {
       await assistantId();
       const opened: Place[] = [];
-      while (opened.length < places) opened.push(...(await Promise.all(Array.from({ length: Math.min(20, places - opened.length) }, place))));
+      while (opened.length < places)
+        opened.push(...(await Promise.all(Array.from({ length: Math.min(20, places - opened.length) }, place))));
       return opened;
     },
   };

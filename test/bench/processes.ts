@@ -10,7 +10,12 @@ export interface Running {
 }
 
 /** Starts a script and waits until it has printed what `ready` looks for. */
-export async function run(script: string, args: string[], environment: Record<string, string>, ready: RegExp): Promise<Running> {
+export async function run(
+  script: string,
+  args: string[],
+  environment: Record<string, string>,
+  ready: RegExp,
+): Promise<Running> {
   const child: ChildProcess = spawn(process.execPath, [script, ...args], {
     env: { PATH: process.env.PATH, HOME: process.env.HOME, NODE_ENV: 'production', ...environment },
     stdio: ['ignore', 'pipe', 'inherit'],

@@ -32,7 +32,9 @@ export async function nestedRead(url: string, key: string, databaseUrl: string, 
       const text = (content as { value: string }[]).map(({ value }) => value).join('');
       byThread.get(thread_id)!.push({ ...message, text });
     }
-    return JSON.stringify({ data: { threads: { nodes: threads.rows.map((row) => ({ ...row, messages: { nodes: byThread.get(row.id) } })) } } });
+    return JSON.stringify({
+      data: { threads: { nodes: threads.rows.map((row) => ({ ...row, messages: { nodes: byThread.get(row.id) } })) } },
+    });
   };
   const body = JSON.stringify({ query: NESTED });
   const headers = { 'content-type': 'application/json', authorization: `Bearer ${key}` };
@@ -41,7 +43,8 @@ export async function nestedRead(url: string, key: string, databaseUrl: string, 
   const expected = JSON.parse(await flat()) as Nested;
   const got = JSON.parse(await graph()) as Nested;
   const size = ({ data }: Nested) => data.threads.nodes.reduce((sum, { messages }) => sum + messages.nodes.length, 0);
-  if (size(got) !== 2500 || size(expected) !== 2500) throw new Error(`read ${size(got)} and ${size(expected)} messages, not 2500`);
+  if (size(got) !== 2500 || size(expected) !== 2500)
+    throw new Error(`read ${size(got)} and ${size(expected)} messages, not 2500`);
   const flatMs: number[] = [];
   const graphMs: number[] = [];
   const cpuBefore = cpuMs(pid);
@@ -55,8 +58,12 @@ export async function nestedRead(url: string, key: string, databaseUrl: string, 
     graphMs.push(performance.now() - middle);
   }
   const cpu = (cpuMs(pid) - cpuBefore) / 75;
-  console.log('50 threads × 50 messages in one request (60 interleaved rounds; aim: at most 2.3× two flat SQL queries shaped in Node)');
-  console.log(`  flat SQL ${median(flatMs).toFixed(1)} ms, skein ${median(graphMs).toFixed(1)} ms (server CPU ${cpu.toFixed(1)} ms): ${(median(graphMs) / median(flatMs)).toFixed(2)}×\n`);
+  console.log(
+    '50 threads × 50 messages in one request (60 interleaved rounds; aim: at most 2.3× two flat SQL queries shaped in Node)',
+  );
+  console.log(
+    `  flat SQL ${median(flatMs).toFixed(1)} ms, skein ${median(graphMs).toFixed(1)} ms (server CPU ${cpu.toFixed(1)} ms): ${(median(graphMs) / median(flatMs)).toFixed(2)}×\n`,
+  );
   await client.end();
 }
 
@@ -78,15 +85,22 @@ export async function longThread(url: string, key: string, databaseUrl: string, 
     nodes { id role text createdAt } pageInfo { hasNextPage endCursor } } } }`;
   const graph = async () => {
     let count = 0;
-    for (let after: string | null = null; ; ) {
-      const response = await fetch(`${url}/graphql`, { method: 'POST', headers, body: JSON.stringify({ query, variables: { id: threadId, after } }) });
-      const { data } = (await response.json()) as { data: { thread: { messages: { nodes: object[]; pageInfo: { hasNextPage: boolean; endCursor: string } } } } };
+    for (let after: string | null = null; ;) {
+      const response = await fetch(`${url}/graphql`, {
+        method: 'POST',
+        headers,
+        body: JSON.stringify({ query, variables: { id: threadId, after } }),
+      });
+      const { data } = (await response.json()) as {
+        data: { thread: { messages: { nodes: object[]; pageInfo: { hasNextPage: boolean; endCursor: string } } } };
+      };
       count += data.thread.messages.nodes.length;
       if (!data.thread.messages.pageInfo.hasNextPage) return count;
       after = data.thread.messages.pageInfo.endCursor;
     }
   };
-  const floor = async () => ((await (await fetch(`http://127.0.0.1:${floorPort}/read?id=${floorThread}`)).json()) as object[]).length;
+  const floor = async () =>
+    ((await (await fetch(`http://127.0.0.1:${floorPort}/read?id=${floorThread}`)).json()) as object[]).length;
   const floorMs: number[] = [];
   const graphMs: number[] = [];
   for (let round = -5; round < 30; round++) {
@@ -99,11 +113,16 @@ export async function longThread(url: string, key: string, databaseUrl: string, 
     graphMs.push(performance.now() - middle);
   }
   console.log('a thread of 1,000 messages (30 interleaved rounds): the floor in one query, skein in ten pages of 100');
-  console.log(`  floor ${median(floorMs).toFixed(1)} ms, skein ${median(graphMs).toFixed(1)} ms: ${(median(graphMs) / median(floorMs)).toFixed(2)}×\n`);
+  console.log(
+    `  floor ${median(floorMs).toFixed(1)} ms, skein ${median(graphMs).toFixed(1)} ms: ${(median(graphMs) / median(floorMs)).toFixed(2)}×\n`,
+  );
 }
 
 async function seed(client: pg.Client, projectId: string, threads: number, messages: number): Promise<string[]> {
-  const ids = Array.from({ length: threads }, (_, i) => `thread_zz${randomBytes(9).toString('hex')}${String(i).padStart(6, '0')}`);
+  const ids = Array.from(
+    { length: threads },
+    (_, i) => `thread_zz${randomBytes(9).toString('hex')}${String(i).padStart(6, '0')}`,
+  );
   await client.query(
     `insert into thread (id, project_id, title, metadata, tool_resources, created_at, updated_at)
 select id, $2, 'bench', '{}', '{}', now(), now() from unnest($1::text[]) id`,

@@ -21,30 +21,97 @@ let place = 0;
 const next = () => ({ cursor: `t.${++place}`, at: AT });
 
 const run = (id: string, fields: Partial<Run> = {}): Run => ({
-  id, assistantId: 'asst_1', status: 'IN_PROGRESS', model: 'a-model', attempt: 1, requiredAction: null, lastError: null,
-  incompleteDetails: null, usage: null, createdAt: AT, startedAt: null, expiresAt: null, completedAt: null, cancelledAt: null,
-  failedAt: null, ...fields,
+  id,
+  assistantId: 'asst_1',
+  status: 'IN_PROGRESS',
+  model: 'a-model',
+  attempt: 1,
+  requiredAction: null,
+  lastError: null,
+  incompleteDetails: null,
+  usage: null,
+  createdAt: AT,
+  startedAt: null,
+  expiresAt: null,
+  completedAt: null,
+  cancelledAt: null,
+  failedAt: null,
+  ...fields,
 });
 
 const message = (id: string, text = '', fields: Partial<ConversationMessage> = {}): ConversationMessage => ({
-  id, runId: 'run_1', role: 'ASSISTANT', status: 'IN_PROGRESS', text,
+  id,
+  runId: 'run_1',
+  role: 'ASSISTANT',
+  status: 'IN_PROGRESS',
+  text,
   content: text === '' ? [] : [{ __typename: 'TextContent', value: text, annotations: [] }],
-  attachments: [], incompleteDetails: null, metadata: {}, createdAt: AT, completedAt: null, incompleteAt: null, ...fields,
+  attachments: [],
+  incompleteDetails: null,
+  metadata: {},
+  createdAt: AT,
+  completedAt: null,
+  incompleteAt: null,
+  ...fields,
 });
 
 const step = (id: string, fields: Partial<ConversationStep> = {}): ConversationStep => ({
-  id, runId: 'run_1', type: 'TOOL_CALLS', status: 'IN_PROGRESS', droppedMessages: 0,
-  details: { __typename: 'ToolCallsDetails', toolCalls: [] }, lastError: null, usage: null, createdAt: AT, completedAt: null,
-  cancelledAt: null, failedAt: null, expiredAt: null, ...fields,
+  id,
+  runId: 'run_1',
+  type: 'TOOL_CALLS',
+  status: 'IN_PROGRESS',
+  droppedMessages: 0,
+  details: { __typename: 'ToolCallsDetails', toolCalls: [] },
+  lastError: null,
+  usage: null,
+  createdAt: AT,
+  completedAt: null,
+  cancelledAt: null,
+  failedAt: null,
+  expiredAt: null,
+  ...fields,
 });
 
-const status = (fields: Run): ConversationEvent => ({ __typename: 'RunStatusChanged', ...next(), status: fields.status, run: fields });
-const created = (of: ConversationMessage): ConversationEvent => ({ __typename: 'MessageCreated', ...next(), message: of });
-const finished = (of: ConversationMessage): ConversationEvent => ({ __typename: 'MessageFinished', ...next(), message: of });
-const delta = (messageId: string, ...content: ContentDelta[]): ConversationEvent => ({ __typename: 'MessageDelta', ...next(), messageId, content });
-const stepCreated = (of: ConversationStep): ConversationEvent => ({ __typename: 'RunStepCreated', ...next(), step: of });
-const stepDelta = (stepId: string, ...toolCalls: CallDelta[]): ConversationEvent => ({ __typename: 'RunStepDelta', ...next(), stepId, toolCalls });
-const text = (offset: number, value: string, index = 0): ContentDelta => ({ __typename: 'TextDelta', index, offset, value, annotations: [] });
+const status = (fields: Run): ConversationEvent => ({
+  __typename: 'RunStatusChanged',
+  ...next(),
+  status: fields.status,
+  run: fields,
+});
+const created = (of: ConversationMessage): ConversationEvent => ({
+  __typename: 'MessageCreated',
+  ...next(),
+  message: of,
+});
+const finished = (of: ConversationMessage): ConversationEvent => ({
+  __typename: 'MessageFinished',
+  ...next(),
+  message: of,
+});
+const delta = (messageId: string, ...content: ContentDelta[]): ConversationEvent => ({
+  __typename: 'MessageDelta',
+  ...next(),
+  messageId,
+  content,
+});
+const stepCreated = (of: ConversationStep): ConversationEvent => ({
+  __typename: 'RunStepCreated',
+  ...next(),
+  step: of,
+});
+const stepDelta = (stepId: string, ...toolCalls: CallDelta[]): ConversationEvent => ({
+  __typename: 'RunStepDelta',
+  ...next(),
+  stepId,
+  toolCalls,
+});
+const text = (offset: number, value: string, index = 0): ContentDelta => ({
+  __typename: 'TextDelta',
+  index,
+  offset,
+  value,
+  annotations: [],
+});
 
 const after = (...events: ConversationEvent[]): Conversation => events.reduce(fold, emptyConversation());
 const texts = ({ messages }: Conversation) => messages.map((one) => one.text);
@@ -59,14 +126,21 @@ describe('a message', () => {
   });
 
   test('does not take what stands behind something that was never seen', () => {
-    const gap = after(created(message('msg_1', 'Lake')), delta('msg_1', text(9, 'kal')), delta('msg_1', text(0, 'x', 4)));
+    const gap = after(
+      created(message('msg_1', 'Lake')),
+      delta('msg_1', text(9, 'kal')),
+      delta('msg_1', text(0, 'x', 4)),
+    );
     expect(texts(gap)).toEqual(['Lake']);
     expect(texts(after(delta('msg_1', text(0, 'Lake'))))).toEqual([]);
   });
 
   test('keeps images and annotations, each once', () => {
     const annotation = { __typename: 'FilePath' as const, fileId: 'file_1', text: 'a.csv', startIndex: 0, endIndex: 5 };
-    const event = delta('msg_1', { __typename: 'ImageFileDelta', index: 0, fileId: 'file_2' }, { ...text(0, 'a.csv', 1), annotations: [annotation] } as ContentDelta);
+    const event = delta('msg_1', { __typename: 'ImageFileDelta', index: 0, fileId: 'file_2' }, {
+      ...text(0, 'a.csv', 1),
+      annotations: [annotation],
+    } as ContentDelta);
     expect(after(created(message('msg_1')), event, event).messages[0]!.content).toEqual([
       { __typename: 'ImageFileContent', fileId: 'file_2', detail: 'AUTO' },
       { __typename: 'TextContent', value: 'a.csv', annotations: [annotation] },
@@ -82,7 +156,9 @@ describe('a message', () => {
   });
 
   test('that was done again is dropped, and nothing that comes late brings it back', () => {
-    const superseded = finished(message('msg_1', 'Ha', { status: 'INCOMPLETE', incompleteDetails: { reason: 'SUPERSEDED' } }));
+    const superseded = finished(
+      message('msg_1', 'Ha', { status: 'INCOMPLETE', incompleteDetails: { reason: 'SUPERSEDED' } }),
+    );
     const story = [created(message('msg_1')), delta('msg_1', text(0, 'Ha')), superseded];
     const state = after(...story, created(message('msg_2')));
     expect(state.messages.map(({ id }) => id)).toEqual(['msg_2']);
@@ -98,26 +174,49 @@ describe('a message', () => {
 
 describe('a run', () => {
   test('keeps its steps through its statuses, and has no way back from a final one', () => {
-    const state = after(status(run('run_1')), stepCreated(step('step_1')), status(run('run_1', { status: 'COMPLETED' })), status(run('run_1')));
+    const state = after(
+      status(run('run_1')),
+      stepCreated(step('step_1')),
+      status(run('run_1', { status: 'COMPLETED' })),
+      status(run('run_1')),
+    );
     expect(state.runs).toEqual([{ ...run('run_1', { status: 'COMPLETED' }), steps: [step('step_1')] }]);
   });
 
   test('collects its tool calls by their places', () => {
     const call = (index: number, offset: number, part: string, name: string | null = null): CallDelta => ({
-      __typename: 'FunctionToolCallDelta', index, id: `call_${index}`, name, offset, arguments: part,
+      __typename: 'FunctionToolCallDelta',
+      index,
+      id: `call_${index}`,
+      name,
+      offset,
+      arguments: part,
     });
-    const events = [stepDelta('step_1', call(0, 0, '{', 'one'), call(1, 0, '[', 'two')), stepDelta('step_1', call(0, 1, '}'), call(1, 1, ']'))];
+    const events = [
+      stepDelta('step_1', call(0, 0, '{', 'one'), call(1, 0, '[', 'two')),
+      stepDelta('step_1', call(0, 1, '}'), call(1, 1, ']')),
+    ];
     const state = [...events, ...events].reduce(fold, after(status(run('run_1')), stepCreated(step('step_1'))));
     const common = { __typename: 'FunctionToolCall', status: 'IN_PROGRESS', output: null };
     expect(state.runs[0]!.steps[0]!.details).toEqual({
       __typename: 'ToolCallsDetails',
-      toolCalls: [{ ...common, id: 'call_0', name: 'one', arguments: '{}' }, { ...common, id: 'call_1', name: 'two', arguments: '[]' }],
+      toolCalls: [
+        { ...common, id: 'call_0', name: 'one', arguments: '{}' },
+        { ...common, id: 'call_1', name: 'two', arguments: '[]' },
+      ],
     });
   });
 
   test('collects code, what it prints and the images it makes', () => {
     const code = (offset: number, more: { input?: string; logs?: string; imageFileId?: string }): CallDelta => ({
-      __typename: 'CodeInterpreterToolCallDelta', index: 0, id: 'call_0', offset, input: null, logs: null, imageFileId: null, ...more,
+      __typename: 'CodeInterpreterToolCallDelta',
+      index: 0,
+      id: 'call_0',
+      offset,
+      input: null,
+      logs: null,
+      imageFileId: null,
+      ...more,
     });
     const state = after(
       status(run('run_1')),
@@ -147,26 +246,45 @@ describe('a run', () => {
 });
 
 describe('a snapshot', () => {
-  const known = () => after(
-    created(message('msg_0', 'Hi', { runId: null })), status(run('run_1')), created(message('msg_1')), created(message('msg_2')),
-    status(run('run_2')), created(message('msg_3', '', { runId: 'run_2' })),
-  );
+  const known = () =>
+    after(
+      created(message('msg_0', 'Hi', { runId: null })),
+      status(run('run_1')),
+      created(message('msg_1')),
+      created(message('msg_2')),
+      status(run('run_2')),
+      created(message('msg_3', '', { runId: 'run_2' })),
+    );
 
   test('of a run replaces everything of that run and nothing else, in its place', () => {
     const snapshot: ConversationEvent = {
-      __typename: 'RunSnapshot', ...next(),
-      run: { ...run('run_1', { status: 'COMPLETED' }), steps: { nodes: [step('step_9')] }, messages: { nodes: [message('msg_9', 'New')] } },
+      __typename: 'RunSnapshot',
+      ...next(),
+      run: {
+        ...run('run_1', { status: 'COMPLETED' }),
+        steps: { nodes: [step('step_9')] },
+        messages: { nodes: [message('msg_9', 'New')] },
+      },
     };
     const state = fold(known(), snapshot);
     expect(state.messages.map(({ id }) => id)).toEqual(['msg_0', 'msg_9', 'msg_3']);
-    expect(state.runs).toEqual([{ ...run('run_1', { status: 'COMPLETED' }), steps: [step('step_9')] }, { ...run('run_2'), steps: [] }]);
+    expect(state.runs).toEqual([
+      { ...run('run_1', { status: 'COMPLETED' }), steps: [step('step_9')] },
+      { ...run('run_2'), steps: [] },
+    ]);
     expect(state.cursor).toBe(snapshot.cursor);
   });
 
   test('of a thread replaces everything', () => {
     const snapshot: ConversationEvent = {
-      __typename: 'ThreadSnapshot', ...next(),
-      thread: { id: 'thread_1', title: null, messages: { nodes: [message('msg_9', 'New')] }, runs: { nodes: [{ ...run('run_9'), steps: { nodes: [] } }] } },
+      __typename: 'ThreadSnapshot',
+      ...next(),
+      thread: {
+        id: 'thread_1',
+        title: null,
+        messages: { nodes: [message('msg_9', 'New')] },
+        runs: { nodes: [{ ...run('run_9'), steps: { nodes: [] } }] },
+      },
     };
     const state = fold(known(), snapshot);
     expect(state.messages).toEqual([message('msg_9', 'New')]);
@@ -175,7 +293,12 @@ describe('a snapshot', () => {
 });
 
 test('what an event does not touch stays the same object', () => {
-  const before = after(status(run('run_1')), stepCreated(step('step_1')), created(message('msg_1')), created(message('msg_2')));
+  const before = after(
+    status(run('run_1')),
+    stepCreated(step('step_1')),
+    created(message('msg_1')),
+    created(message('msg_2')),
+  );
   const frozen = structuredClone(before);
   const state = fold(before, delta('msg_2', text(0, 'Hi')));
   expect(state.messages[0]).toBe(before.messages[0]);
@@ -190,7 +313,11 @@ test('an event of a kind that is not known yet only moves the cursor', () => {
 });
 
 test('the end of a thread is marked, and what was said can still be read', () => {
-  const state = fold(after(created(message('msg_1', 'Hi'))), { __typename: 'ThreadDeleted', ...next(), threadId: 'thread_1' });
+  const state = fold(after(created(message('msg_1', 'Hi'))), {
+    __typename: 'ThreadDeleted',
+    ...next(),
+    threadId: 'thread_1',
+  });
   expect(state).toMatchObject({ deleted: true, messages: [{ text: 'Hi' }] });
 });
 

@@ -21,7 +21,8 @@ export function databaseContract(name: string, prepare: () => Promise<TestDataba
     });
 
     const add = (id: number, text = '') => sql('add', 'insert into note values ($1, $2)', id, text);
-    const ids = async (on: Db | Tx = db) => (await on.query<{ id: number }>(sql('ids', 'select id from note order by id'))).map((row) => row.id);
+    const ids = async (on: Db | Tx = db) =>
+      (await on.query<{ id: number }>(sql('ids', 'select id from note order by id'))).map((row) => row.id);
 
     test('a transaction keeps what it wrote and returns what its work returned', async () => {
       expect(await db.tx(async (tx) => (await tx.query(add(1)), 'done'))).toBe('done');
@@ -141,7 +142,12 @@ export function databaseContract(name: string, prepare: () => Promise<TestDataba
     test('a snapshot is repeatable and read only', async () => {
       const settings = await db.tx(
         (tx) =>
-          tx.query(sql('mode', `select current_setting('transaction_isolation') as level, current_setting('transaction_read_only') as reads`)),
+          tx.query(
+            sql(
+              'mode',
+              `select current_setting('transaction_isolation') as level, current_setting('transaction_read_only') as reads`,
+            ),
+          ),
         'snapshot',
       );
       expect(settings).toEqual([{ level: 'repeatable read', reads: 'on' }]);
@@ -152,10 +158,14 @@ export function databaseContract(name: string, prepare: () => Promise<TestDataba
       if (db.embedded) {
         // Transactions exclude each other there: the write waits for the snapshot to end.
         let written: Promise<unknown> | undefined;
-        expect(await db.tx(async (tx) => [await ids(tx), (written = db.query(add(1)), await ids(tx))], 'snapshot')).toEqual([[], []]);
+        expect(
+          await db.tx(async (tx) => [await ids(tx), ((written = db.query(add(1))), await ids(tx))], 'snapshot'),
+        ).toEqual([[], []]);
         await written;
       } else {
-        expect(await db.tx(async (tx) => [await ids(tx), (await db.query(add(1)), await ids(tx))], 'snapshot')).toEqual([[], []]);
+        expect(await db.tx(async (tx) => [await ids(tx), (await db.query(add(1)), await ids(tx))], 'snapshot')).toEqual(
+          [[], []],
+        );
       }
       expect(await ids()).toEqual([1]);
     });
@@ -178,8 +188,14 @@ export function databaseContract(name: string, prepare: () => Promise<TestDataba
     test('Prisma and SQL side by side each get their own rows', async () => {
       const answers = await Promise.all(
         Array.from({ length: 300 }, async (_, index) => {
-          if (index % 3 === 0) return (await db.query<{ own: number }>(sql('own', 'select $1::int as own', index)))[0]?.own;
-          return (await db.prisma.$queryRawUnsafe<{ prisma: number }[]>(`select $1::int as prisma, ${index % 7} as other`, index))[0]?.prisma;
+          if (index % 3 === 0)
+            return (await db.query<{ own: number }>(sql('own', 'select $1::int as own', index)))[0]?.own;
+          return (
+            await db.prisma.$queryRawUnsafe<{ prisma: number }[]>(
+              `select $1::int as prisma, ${index % 7} as other`,
+              index,
+            )
+          )[0]?.prisma;
         }),
       );
       expect(answers).toEqual(Array.from({ length: 300 }, (_, index) => index));
@@ -195,8 +211,11 @@ export function databaseContract(name: string, prepare: () => Promise<TestDataba
     test('ids sort as bytes, whatever the order of the server', async () => {
       const query = `select id from (values ('b'), ('B'), ('a'), ('_')) as v (id) order by id collate "C"`;
       const columns = await db.query(
-        sql('collations', `select table_name, column_name from information_schema.columns where table_schema = 'public'
-          and data_type = 'text' and (column_name = 'id' or column_name like '%\\_id') and collation_name is distinct from 'C'`),
+        sql(
+          'collations',
+          `select table_name, column_name from information_schema.columns where table_schema = 'public'
+          and data_type = 'text' and (column_name = 'id' or column_name like '%\\_id') and collation_name is distinct from 'C'`,
+        ),
       );
       expect(columns).toEqual([]);
       expect((await db.query<{ id: string }>(sql('bytes', query))).map((row) => row.id)).toEqual(['B', '_', 'a', 'b']);

@@ -23,7 +23,9 @@ if (mode === 'lock') {
   const db = await openDatabase({ databaseUrl: null, dataDir, poolSize: 1, logger: silent });
   await db.query({ name: 'make', text: 'create table if not exists row (id serial primary key)', values: [] });
   for (;;) {
-    const [row] = await db.tx((tx) => tx.query<{ id: number }>({ name: 'add', text: 'insert into row default values returning id', values: [] }));
+    const [row] = await db.tx((tx) =>
+      tx.query<{ id: number }>({ name: 'add', text: 'insert into row default values returning id', values: [] }),
+    );
     console.log(row!.id);
   }
 }

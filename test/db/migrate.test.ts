@@ -72,7 +72,8 @@ describe.each([
   afterAll(() => place.remove());
 
   const run = () => connected(place.connection, (client) => migrate(client, silent, folder));
-  const rows = <Row>(text: string) => connected(place.connection, async (client) => (await client.query(text)).rows as Row[]);
+  const rows = <Row>(text: string) =>
+    connected(place.connection, async (client) => (await client.query(text)).rows as Row[]);
   const add = (name: string, sql: string) => {
     mkdirSync(join(folder, name));
     writeFileSync(join(folder, name, 'migration.sql'), sql);
@@ -85,7 +86,10 @@ describe.each([
     await run();
     expect(await rows('select id from extra')).toEqual([{ id: 2 }]);
     const applied = await rows<{ migration_name: string }>('select * from _prisma_migrations order by started_at');
-    expect(applied.map((row) => row.migration_name).slice(-2)).toEqual(['20990101000000_first', '20990102000000_second']);
+    expect(applied.map((row) => row.migration_name).slice(-2)).toEqual([
+      '20990101000000_first',
+      '20990102000000_second',
+    ]);
     expect(applied.at(-1)).toMatchObject({
       id: expect.stringMatching(/^[0-9a-f-]{36}$/),
       checksum: expect.stringMatching(/^[0-9a-f]{64}$/),
@@ -109,8 +113,12 @@ describe.each([
   test('one that fails leaves nothing of itself, keeps those before it, and works once it is mended', async () => {
     add('20990101000000_good', 'create table good (id int);');
     add('20990102000000_bad', 'create table bad (id int); select 1/0;');
-    await expect(run()).rejects.toThrow('The migration 20990102000000_bad failed and was rolled back: division by zero');
-    expect(await rows(`select to_regclass('good') as good, to_regclass('bad') as bad`)).toEqual([{ good: 'good', bad: null }]);
+    await expect(run()).rejects.toThrow(
+      'The migration 20990102000000_bad failed and was rolled back: division by zero',
+    );
+    expect(await rows(`select to_regclass('good') as good, to_regclass('bad') as bad`)).toEqual([
+      { good: 'good', bad: null },
+    ]);
     writeFileSync(join(folder, '20990102000000_bad', 'migration.sql'), 'create table bad (id int);');
     await run();
     expect(await rows(`select to_regclass('bad') as bad`)).toEqual([{ bad: 'bad' }]);
@@ -118,7 +126,9 @@ describe.each([
 
   test("one that Prisma's command began and did not finish stops the start", async () => {
     await run();
-    await rows(`insert into _prisma_migrations (id, checksum, migration_name) values ('x', 'x', '20980101000000_begun')`);
+    await rows(
+      `insert into _prisma_migrations (id, checksum, migration_name) values ('x', 'x', '20980101000000_begun')`,
+    );
     await expect(run()).rejects.toThrow('20980101000000_begun was begun');
   });
 
@@ -133,7 +143,10 @@ describe.each([
   test('a server before PostgreSQL 15 is refused in plain words', async () => {
     await connected(place.connection, async (client) => {
       const query = client.query.bind(client) as (text: string) => Promise<pg.QueryResult>;
-      const old = { query: (text: string) => query(text.includes('server_version_num') ? `select '140010' as number, '14.10' as version` : text) };
+      const old = {
+        query: (text: string) =>
+          query(text.includes('server_version_num') ? `select '140010' as number, '14.10' as version` : text),
+      };
       await expect(migrate(old as unknown as pg.ClientBase, silent, folder)).rejects.toThrow(
         'names a PostgreSQL 14.10, and Skein needs PostgreSQL 15 or newer',
       );
@@ -156,8 +169,16 @@ if (TEST_DATABASE_URL) {
 }
 
 test('a server that cannot be reached is named without its password', async () => {
-  const options = { databaseUrl: 'postgres://someone:secret@127.0.0.1:1/skein', dataDir: '', poolSize: 1, logger: silent };
-  const error = await openDatabase(options).then(() => null, (failed: Error) => failed);
+  const options = {
+    databaseUrl: 'postgres://someone:secret@127.0.0.1:1/skein',
+    dataDir: '',
+    poolSize: 1,
+    logger: silent,
+  };
+  const error = await openDatabase(options).then(
+    () => null,
+    (failed: Error) => failed,
+  );
   expect(error?.message).toMatch(/^The database skein at 127\.0\.0\.1:1 cannot be reached: .*ECONNREFUSED/);
   expect(error?.message).not.toContain('secret');
 });

@@ -25,7 +25,14 @@ afterAll(async () => {
 });
 
 async function client(options: object = {}): Promise<pg.Client> {
-  const made = new pg.Client({ host: embedded.socketDir, port: 5432, user: 'postgres', database: 'postgres', ssl: false, ...options });
+  const made = new pg.Client({
+    host: embedded.socketDir,
+    port: 5432,
+    user: 'postgres',
+    database: 'postgres',
+    ssl: false,
+    ...options,
+  });
   await made.connect();
   clients.push(made);
   return made;
@@ -77,7 +84,11 @@ test('the transaction of a client that goes away is rolled back, and those who w
 test('a client that reads in pages keeps the session between its pages', async () => {
   const paging = await client();
   const other = await client({ pipeline: true });
-  const pages = new pg.Query({ text: 'select * from generate_series(1, 50) as n', rows: 7, values: [] } as pg.QueryConfig);
+  const pages = new pg.Query({
+    text: 'select * from generate_series(1, 50) as n',
+    rows: 7,
+    values: [],
+  } as pg.QueryConfig);
   const numbers: number[] = [];
   const done = new Promise((resolve, reject) => {
     pages.on('row', (row: { n: number }) => numbers.push(row.n));

@@ -42,7 +42,13 @@ describe('a cancelled run', () => {
     expect((await stage.details(queued.runId)).status).toBe('QUEUED');
     expect(await stage.cancel(queued.runId)).toMatchObject({ run: { status: 'CANCELLED' }, userErrors: [] });
     const run = await stage.details(queued.runId);
-    expect(run).toMatchObject({ status: 'CANCELLED', startedAt: null, completedAt: null, expiresAt: null, usage: { totalTokens: 0 } });
+    expect(run).toMatchObject({
+      status: 'CANCELLED',
+      startedAt: null,
+      completedAt: null,
+      expiresAt: null,
+      usage: { totalTokens: 0 },
+    });
     expect(run.cancelledAt).not.toBeNull();
     expect((await stage.say(queued.threadId, 'Free?')).userErrors).toEqual([]);
     expect((await stage.details(busy.runId)).status).toBe('IN_PROGRESS');
@@ -51,16 +57,23 @@ describe('a cancelled run', () => {
     await gone;
   });
 
-  test.each([[false], [true]])('before the first word lets go of the model within a second (headers sent: %s)', async (speaks) => {
-    const { scene, asked, gone } = live(speaks);
-    stage.scenes.push(scene);
-    const { runId } = await stage.start();
-    await asked;
-    expect((await stage.cancel(runId)).run!.status).toBe('CANCELLING');
-    expect(await untilCutOff(gone)).toBeLessThan(1000);
-    await stage.follow(runId);
-    expect(await stage.details(runId)).toMatchObject({ status: 'CANCELLED', steps: { nodes: [] }, messages: { nodes: [] } });
-  });
+  test.each([[false], [true]])(
+    'before the first word lets go of the model within a second (headers sent: %s)',
+    async (speaks) => {
+      const { scene, asked, gone } = live(speaks);
+      stage.scenes.push(scene);
+      const { runId } = await stage.start();
+      await asked;
+      expect((await stage.cancel(runId)).run!.status).toBe('CANCELLING');
+      expect(await untilCutOff(gone)).toBeLessThan(1000);
+      await stage.follow(runId);
+      expect(await stage.details(runId)).toMatchObject({
+        status: 'CANCELLED',
+        steps: { nodes: [] },
+        messages: { nodes: [] },
+      });
+    },
+  );
 
   test('in the middle of a message keeps what was said', async () => {
     const { scene, asked, gone } = live();
@@ -74,7 +87,9 @@ describe('a cancelled run', () => {
     expect(statuses(await rest).slice(-2)).toEqual(['CANCELLING', 'CANCELLED']);
     const run = await stage.details(runId);
     expect(run).toMatchObject({ status: 'CANCELLED', lastError: null, requiredAction: null });
-    expect(run.messages.nodes).toMatchObject([{ text: 'So far', status: 'INCOMPLETE', incompleteDetails: { reason: 'RUN_CANCELLED' } }]);
+    expect(run.messages.nodes).toMatchObject([
+      { text: 'So far', status: 'INCOMPLETE', incompleteDetails: { reason: 'RUN_CANCELLED' } },
+    ]);
     expect(run.steps.nodes).toMatchObject([{ status: 'CANCELLED', completedAt: null }]);
     expect(run.steps.nodes[0]!.cancelledAt).not.toBeNull();
     expect(run.usage!.totalTokens).toBeGreaterThan(0);
@@ -115,7 +130,9 @@ describe('a cancelled run', () => {
     expect(await stage.cancel(runId)).toMatchObject({ run: { status: 'CANCELLED' }, userErrors: [] });
     const run = await stage.details(runId);
     expect(run).toMatchObject({ status: 'CANCELLED', requiredAction: null, usage: { totalTokens: 5 } });
-    expect(run.steps.nodes).toMatchObject([{ status: 'CANCELLED', details: { toolCalls: [{ status: 'CANCELLED', output: null }] } }]);
+    expect(run.steps.nodes).toMatchObject([
+      { status: 'CANCELLED', details: { toolCalls: [{ status: 'CANCELLED', output: null }] } },
+    ]);
     const late = await stage.submit(runId, { [waiting.requiredAction!.toolCalls[0]!.id]: 'sun' });
     expect(late).toMatchObject({ run: null, userErrors: [{ code: 'WRONG_RUN_STATUS', status: 'CANCELLED' }] });
   });
@@ -138,7 +155,9 @@ describe('a cancelled run', () => {
     const { id } = await stage.perform();
     expect(await stage.cancel(id)).toMatchObject({
       run: null,
-      userErrors: [{ code: 'WRONG_RUN_STATUS', status: 'COMPLETED', message: "Cannot cancel run with status 'COMPLETED'." }],
+      userErrors: [
+        { code: 'WRONG_RUN_STATUS', status: 'COMPLETED', message: "Cannot cancel run with status 'COMPLETED'." },
+      ],
     });
   });
 
@@ -147,7 +166,13 @@ describe('a cancelled run', () => {
       stage.scenes.push(round % 2 ? says(['a', 'b', 'c', 'd']) : calls([{ arguments: '{}' }]));
       const { runId, threadId } = await stage.start({ tools: [WEATHER] });
       const wanted = stage.follow(runId, becomes(round % 2 ? 'COMPLETED' : 'REQUIRES_ACTION', 'CANCELLED'));
-      if (round % 5) await stage.follow(runId, (event) => event.__typename === (round % 3 ? 'RunStepCreated' : 'RunStepFinished') || becomes('REQUIRES_ACTION')(event));
+      if (round % 5)
+        await stage.follow(
+          runId,
+          (event) =>
+            event.__typename === (round % 3 ? 'RunStepCreated' : 'RunStepFinished') ||
+            becomes('REQUIRES_ACTION')(event),
+        );
       const { run, userErrors } = await stage.cancel(runId);
       if (!run) expect(userErrors).toMatchObject([{ code: 'WRONG_RUN_STATUS', status: 'COMPLETED' }]);
       await stage.follow(runId);

@@ -20,9 +20,20 @@ describe('a run whose time is over', () => {
     (await asked).send(delta({ content: 'I could go on' }));
     const events = await stage.follow(runId);
     expect(await gone).toBe(true);
-    expect(events.slice(-3).map(({ __typename }) => __typename)).toEqual(['MessageFinished', 'RunStepFinished', 'RunStatusChanged']);
+    expect(events.slice(-3).map(({ __typename }) => __typename)).toEqual([
+      'MessageFinished',
+      'RunStepFinished',
+      'RunStatusChanged',
+    ]);
     const run = await stage.details(runId);
-    expect(run).toMatchObject({ status: 'EXPIRED', expiresAt: null, completedAt: null, cancelledAt: null, failedAt: null, lastError: null });
+    expect(run).toMatchObject({
+      status: 'EXPIRED',
+      expiresAt: null,
+      completedAt: null,
+      cancelledAt: null,
+      failedAt: null,
+      lastError: null,
+    });
     expect(run.messages.nodes).toMatchObject([{ text: 'I could go on', incompleteDetails: { reason: 'RUN_EXPIRED' } }]);
     expect(run.steps.nodes).toMatchObject([{ status: 'EXPIRED' }]);
     expect(run.steps.nodes[0]!.expiredAt).not.toBeNull();
@@ -40,7 +51,11 @@ describe('a run whose time is over', () => {
       await after.asked; // the one run that may be worked on, taken up again, with the time it was given
       const queued = await crowded.start();
       await crowded.follow(queued.runId);
-      expect(await crowded.details(queued.runId)).toMatchObject({ status: 'EXPIRED', startedAt: null, usage: { totalTokens: 0 } });
+      expect(await crowded.details(queued.runId)).toMatchObject({
+        status: 'EXPIRED',
+        startedAt: null,
+        usage: { totalTokens: 0 },
+      });
       expect(await crowded.details(busy.runId)).toMatchObject({ status: 'IN_PROGRESS', attempt: 1 });
       expect(crowded.model.requests).toHaveLength(2);
     } finally {
@@ -56,11 +71,19 @@ describe('a run whose time is over', () => {
     await stage.follow(runId);
     const run = await stage.details(runId);
     expect(run).toMatchObject({ status: 'EXPIRED', requiredAction: null, usage: { totalTokens: 5 } });
-    expect(run.steps.nodes).toMatchObject([{ status: 'EXPIRED', details: { toolCalls: [{ status: 'FAILED', output: null }] } }]);
+    expect(run.steps.nodes).toMatchObject([
+      { status: 'EXPIRED', details: { toolCalls: [{ status: 'FAILED', output: null }] } },
+    ]);
     const late = await stage.submit(runId, { [requiredAction!.toolCalls[0]!.id]: 'sun' });
     expect(late).toMatchObject({
       run: null,
-      userErrors: [{ code: 'WRONG_RUN_STATUS', status: 'EXPIRED', message: 'Runs in status "EXPIRED" do not accept tool outputs.' }],
+      userErrors: [
+        {
+          code: 'WRONG_RUN_STATUS',
+          status: 'EXPIRED',
+          message: 'Runs in status "EXPIRED" do not accept tool outputs.',
+        },
+      ],
     });
     expect((await stage.say(threadId, 'Free?')).userErrors).toEqual([]);
   });
@@ -72,8 +95,15 @@ describe('a run whose time is over', () => {
     const { userErrors } = await stage.submit(runId, { [requiredAction!.toolCalls[0]!.id]: 'sun' });
     expect(userErrors).toEqual([]);
     const events = await stage.follow(runId);
-    const moments = events.flatMap((event) => (event.__typename === 'RunStatusChanged' ? [[event.status, event.run.expiresAt]] : []));
-    expect(moments.slice(1)).toEqual([['REQUIRES_ACTION', expiresAt], ['QUEUED', expiresAt], ['IN_PROGRESS', expiresAt], ['EXPIRED', null]]);
+    const moments = events.flatMap((event) =>
+      event.__typename === 'RunStatusChanged' ? [[event.status, event.run.expiresAt]] : [],
+    );
+    expect(moments.slice(1)).toEqual([
+      ['REQUIRES_ACTION', expiresAt],
+      ['QUEUED', expiresAt],
+      ['IN_PROGRESS', expiresAt],
+      ['EXPIRED', null],
+    ]);
   });
 
   test('after its end is none of its concern', async () => {

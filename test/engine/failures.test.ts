@@ -12,7 +12,8 @@ beforeEach(() => {
   stage.model.requests.length = 0;
 });
 
-const textOf = (run: { messages: { nodes: { text: string }[] } }): string[] => run.messages.nodes.map(({ text }) => text);
+const textOf = (run: { messages: { nodes: { text: string }[] } }): string[] =>
+  run.messages.nodes.map(({ text }) => text);
 
 describe('a model server that refuses', () => {
   test('is asked again when its Retry-After is over, and nothing of it is seen', async () => {
@@ -37,7 +38,11 @@ describe('a model server that refuses', () => {
     const limited = refuses(429, { message: 'slow down' }, { 'retry-after-ms': '20' });
     stage.scenes.push(limited, limited, limited, limited, limited);
     const run = await stage.perform();
-    expect(run).toMatchObject({ status: 'FAILED', lastError: { code: 'RATE_LIMIT_EXCEEDED' }, usage: { totalTokens: 0 } });
+    expect(run).toMatchObject({
+      status: 'FAILED',
+      lastError: { code: 'RATE_LIMIT_EXCEEDED' },
+      usage: { totalTokens: 0 },
+    });
     expect(run.lastError!.message).toContain('slow down');
     expect(run.failedAt).not.toBeNull();
     expect(run.completedAt).toBeNull();
@@ -86,8 +91,12 @@ describe('an answer that breaks off', () => {
     });
     const run = await stage.perform();
     expect(run).toMatchObject({ status: 'FAILED', lastError: { code: 'SERVER_ERROR' } });
-    expect(run.messages.nodes).toMatchObject([{ text: 'Half a word', status: 'INCOMPLETE', incompleteDetails: { reason: 'RUN_FAILED' } }]);
-    expect(run.steps.nodes).toMatchObject([{ type: 'MESSAGE_CREATION', status: 'FAILED', lastError: { code: 'SERVER_ERROR' } }]);
+    expect(run.messages.nodes).toMatchObject([
+      { text: 'Half a word', status: 'INCOMPLETE', incompleteDetails: { reason: 'RUN_FAILED' } },
+    ]);
+    expect(run.steps.nodes).toMatchObject([
+      { type: 'MESSAGE_CREATION', status: 'FAILED', lastError: { code: 'SERVER_ERROR' } },
+    ]);
     expect(stage.model.requests).toHaveLength(1); // said once already: asking again would say it twice
     expect(run.usage!.totalTokens).toBeGreaterThan(0);
   });
@@ -116,14 +125,23 @@ describe('an answer that breaks off', () => {
     const run = await stage.perform({ tools: [WEATHER] });
     expect(run).toMatchObject({ status: 'FAILED', requiredAction: null });
     expect(run.steps.nodes).toMatchObject([
-      { type: 'TOOL_CALLS', status: 'FAILED', details: { toolCalls: [{ status: 'FAILED', name: 'weather', arguments: '{"city": "Ro' }] } },
+      {
+        type: 'TOOL_CALLS',
+        status: 'FAILED',
+        details: { toolCalls: [{ status: 'FAILED', name: 'weather', arguments: '{"city": "Ro' }] },
+      },
     ]);
   });
 
   test('at its length leaves an incomplete run with an incomplete message and a completed step', async () => {
     stage.scenes.push(says('As far as it', { reason: 'length' }));
     const run = await stage.perform();
-    expect(run).toMatchObject({ status: 'INCOMPLETE', incompleteDetails: { reason: 'MAX_COMPLETION_TOKENS' }, lastError: null, usage: { totalTokens: 5 } });
+    expect(run).toMatchObject({
+      status: 'INCOMPLETE',
+      incompleteDetails: { reason: 'MAX_COMPLETION_TOKENS' },
+      lastError: null,
+      usage: { totalTokens: 5 },
+    });
     expect(run.messages.nodes).toMatchObject([{ text: 'As far as it', incompleteDetails: { reason: 'MAX_TOKENS' } }]);
     expect(run.steps.nodes).toMatchObject([{ status: 'COMPLETED', usage: { totalTokens: 5 } }]);
   });
@@ -132,7 +150,9 @@ describe('an answer that breaks off', () => {
     stage.scenes.push(says('Once upon', { reason: 'content_filter' }));
     const run = await stage.perform();
     expect(run).toMatchObject({ status: 'FAILED', lastError: { code: 'INVALID_PROMPT' } });
-    expect(run.messages.nodes).toMatchObject([{ text: 'Once upon', status: 'INCOMPLETE', incompleteDetails: { reason: 'CONTENT_FILTER' } }]);
+    expect(run.messages.nodes).toMatchObject([
+      { text: 'Once upon', status: 'INCOMPLETE', incompleteDetails: { reason: 'CONTENT_FILTER' } },
+    ]);
   });
 });
 
@@ -142,7 +162,9 @@ describe('odd answers', () => {
     const run = await stage.perform();
     expect(run).toMatchObject({ status: 'COMPLETED', usage: { promptTokens: 7, completionTokens: 0 } });
     expect(run.messages.nodes).toMatchObject([{ text: '', content: [], status: 'COMPLETED' }]);
-    expect(run.steps.nodes).toMatchObject([{ type: 'MESSAGE_CREATION', status: 'COMPLETED', usage: { totalTokens: 7 } }]);
+    expect(run.steps.nodes).toMatchObject([
+      { type: 'MESSAGE_CREATION', status: 'COMPLETED', usage: { totalTokens: 7 } },
+    ]);
   });
 
   test('arguments that are not JSON are passed on as they came', async () => {
@@ -156,7 +178,12 @@ describe('odd answers', () => {
   test('text behind tool calls becomes a second message of the same turn', async () => {
     stage.scenes.push(({ response }) => {
       const stream = streamTo(response);
-      stream.send(delta({ content: 'Let me see.' }), ...callChunks([{ arguments: '{}' }]), delta({ content: 'One moment.' }), finish('tool_calls'));
+      stream.send(
+        delta({ content: 'Let me see.' }),
+        ...callChunks([{ arguments: '{}' }]),
+        delta({ content: 'One moment.' }),
+        finish('tool_calls'),
+      );
       stream.end();
     }, says('Sunny'));
     const { runId } = await stage.start({ tools: [WEATHER] });

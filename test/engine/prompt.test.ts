@@ -48,15 +48,34 @@ describe('what a model call holds', () => {
     await stage.perform({ threadId });
     await stage.say(threadId, 'Five');
     await stage.perform({ threadId, additionalMessages: [{ content: [{ text: 'Six' }] }] });
-    const parts = [{ type: 'text', text: 'Three' }, { type: 'text', text: 'and a half' }];
-    expect(bodies(stage.model)[1]!.messages).toEqual([user('One'), assistant('Two'), user(parts), assistant('Four'), user('Five'), user('Six')]);
+    const parts = [
+      { type: 'text', text: 'Three' },
+      { type: 'text', text: 'and a half' },
+    ];
+    expect(bodies(stage.model)[1]!.messages).toEqual([
+      user('One'),
+      assistant('Two'),
+      user(parts),
+      assistant('Four'),
+      user('Five'),
+      user('Six'),
+    ]);
   });
 
   test('has images by their URL, with their detail', async () => {
     const url = 'https://example.com/cat.png';
     await stage.perform({
       thread: {
-        messages: [{ content: [{ text: 'What is it?' }, { imageUrl: { url } }, { imageUrl: { url, detail: 'LOW' } }, { imageUrl: { url, detail: 'HIGH' } }] }],
+        messages: [
+          {
+            content: [
+              { text: 'What is it?' },
+              { imageUrl: { url } },
+              { imageUrl: { url, detail: 'LOW' } },
+              { imageUrl: { url, detail: 'HIGH' } },
+            ],
+          },
+        ],
       },
     });
     expect(bodies(stage.model)[0]!.messages).toEqual([
@@ -72,7 +91,13 @@ describe('what a model call holds', () => {
   test("replays a run's own calls and outputs by the server's own ids, and leaves those of earlier runs out", async () => {
     const threadId = await stage.createThread('Weather?');
     stage.scenes.push(
-      calls([{ id: 'x_rome', arguments: '{"city":"Rome"}' }, { id: 'x_oslo', arguments: '{"city":"Oslo"}' }], { text: 'I shall look.' }),
+      calls(
+        [
+          { id: 'x_rome', arguments: '{"city":"Rome"}' },
+          { id: 'x_oslo', arguments: '{"city":"Oslo"}' },
+        ],
+        { text: 'I shall look.' },
+      ),
       says('Sun and snow'),
     );
     const { runId } = await stage.start({ threadId, tools: [WEATHER] });
@@ -95,23 +120,42 @@ describe('what a model call holds', () => {
     ]);
     await stage.say(threadId, 'Thanks');
     await stage.perform({ threadId, tools: [WEATHER] });
-    expect(bodies(stage.model)[2]!.messages).toEqual([user('Weather?'), assistant('I shall look.'), assistant('Sun and snow'), user('Thanks')]);
+    expect(bodies(stage.model)[2]!.messages).toEqual([
+      user('Weather?'),
+      assistant('I shall look.'),
+      assistant('Sun and snow'),
+      user('Thanks'),
+    ]);
   });
 
   test('tells calls apart by our ids where the server gave several the same', async () => {
-    stage.scenes.push(calls([{ id: 'call', arguments: '{}' }, { id: 'call', arguments: '{}' }]));
+    stage.scenes.push(
+      calls([
+        { id: 'call', arguments: '{}' },
+        { id: 'call', arguments: '{}' },
+      ]),
+    );
     const { runId } = await stage.start({ tools: [WEATHER] });
     const { requiredAction } = await stage.rest(runId);
     const ids = requiredAction!.toolCalls.map(({ id }) => id);
     await stage.submit(runId, Object.fromEntries(ids.map((id, i) => [id, `output ${i}`])));
     await stage.follow(runId);
-    expect(bodies(stage.model)[1]!.messages.slice(2)).toEqual(ids.map((id, i) => ({ role: 'tool', tool_call_id: id, content: `output ${i}` })));
+    expect(bodies(stage.model)[1]!.messages.slice(2)).toEqual(
+      ids.map((id, i) => ({ role: 'tool', tool_call_id: id, content: `output ${i}` })),
+    );
   });
 
   test('has the sampling settings of the assistant, or those of the run in their place', async () => {
     const assistantId = await stage.createAssistant({ temperature: 0.2, topP: 0.3, reasoningEffort: 'LOW' });
     await stage.perform({ assistantId });
-    await stage.perform({ assistantId, temperature: 0, topP: 1, reasoningEffort: 'XHIGH', model: 'another', maxCompletionTokens: 300 });
+    await stage.perform({
+      assistantId,
+      temperature: 0,
+      topP: 1,
+      reasoningEffort: 'XHIGH',
+      model: 'another',
+      maxCompletionTokens: 300,
+    });
     expect(bodies(stage.model)).toMatchObject([
       { model: 'test-model', temperature: 0.2, top_p: 0.3, reasoning_effort: 'low' },
       { model: 'another', temperature: 0, top_p: 1, reasoning_effort: 'xhigh', max_completion_tokens: 300 },
@@ -120,10 +164,18 @@ describe('what a model call holds', () => {
   });
 
   test('asks for JSON in the form that the run wants', async () => {
-    const schema = { type: 'object', properties: { a: { type: 'string' } }, required: ['a'], additionalProperties: false };
+    const schema = {
+      type: 'object',
+      properties: { a: { type: 'string' } },
+      required: ['a'],
+      additionalProperties: false,
+    };
     const assistantId = await stage.createAssistant({ responseFormat: { type: 'JSON_OBJECT' } });
     await stage.perform({ assistantId });
-    await stage.perform({ assistantId, responseFormat: { jsonSchema: { name: 'thing', description: 'A thing', schema, strict: true } } });
+    await stage.perform({
+      assistantId,
+      responseFormat: { jsonSchema: { name: 'thing', description: 'A thing', schema, strict: true } },
+    });
     await stage.perform({ assistantId, responseFormat: { type: 'TEXT' } });
     expect(bodies(stage.model).map(({ response_format: format }) => format)).toEqual([
       { type: 'json_object' },
@@ -164,7 +216,8 @@ describe('the choice of tools', () => {
 describe('a thread that is too long', () => {
   // 100 tokens of text, and a few around it.
   const long = (name: string) => `${name} ${'word '.repeat(100)}`;
-  const names = (index: number): string[] => bodies(stage.model)[index]!.messages.map(({ content }: { content: string }) => content.split(' ')[0]);
+  const names = (index: number): string[] =>
+    bodies(stage.model)[index]!.messages.map(({ content }: { content: string }) => content.split(' ')[0]);
 
   test('loses its middle, and the step says how much', async () => {
     const threadId = await stage.createThread(...['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'].map(long));
@@ -183,19 +236,33 @@ describe('a thread that is too long', () => {
   test('is dropped from before what cannot be cut: instructions, the newest message, the run’s own calls', async () => {
     const threadId = await stage.createThread(...['a', 'b', 'c'].map(long));
     stage.scenes.push(calls([{ arguments: '{}' }], { usage: [300, 20] }), says('Ok'));
-    const { runId } = await stage.start({ threadId, instructions: 'Mind the gap.', tools: [WEATHER], maxPromptTokens: 700 });
+    const { runId } = await stage.start({
+      threadId,
+      instructions: 'Mind the gap.',
+      tools: [WEATHER],
+      maxPromptTokens: 700,
+    });
     const { requiredAction } = await stage.rest(runId);
     await stage.submit(runId, { [requiredAction!.toolCalls[0]!.id]: 'sun '.repeat(150) });
     await stage.follow(runId);
-    const roles = bodies(stage.model).map(({ messages }) => messages.map(({ role }: { role: string }) => role).join(' '));
+    const roles = bodies(stage.model).map(({ messages }) =>
+      messages.map(({ role }: { role: string }) => role).join(' '),
+    );
     expect(roles).toEqual(['system user user user', 'system user assistant tool']);
     expect(bodies(stage.model)[1]!.messages[1].content).toBe(long('c'));
     expect((await stage.details(runId)).steps.nodes.map(({ droppedMessages }) => droppedMessages)).toEqual([0, 2]);
   });
 
   test('that cannot be cut to fit leaves the run incomplete without a model call', async () => {
-    const run = await stage.perform({ thread: { messages: [{ content: [{ text: 'word '.repeat(500) }] }] }, maxPromptTokens: 256 });
-    expect(run).toMatchObject({ status: 'INCOMPLETE', incompleteDetails: { reason: 'MAX_PROMPT_TOKENS' }, lastError: null });
+    const run = await stage.perform({
+      thread: { messages: [{ content: [{ text: 'word '.repeat(500) }] }] },
+      maxPromptTokens: 256,
+    });
+    expect(run).toMatchObject({
+      status: 'INCOMPLETE',
+      incompleteDetails: { reason: 'MAX_PROMPT_TOKENS' },
+      lastError: null,
+    });
     expect(stage.model.requests).toEqual([]);
   });
 
@@ -210,7 +277,10 @@ describe('a thread that is too long', () => {
     expect(run.steps.nodes).toMatchObject([{ droppedMessages: 5 }]);
     stage.scenes.push(tooLong, tooLong);
     await stage.say(threadId, 'And now?');
-    expect(await stage.perform({ threadId })).toMatchObject({ status: 'FAILED', lastError: { code: 'INVALID_PROMPT' } });
+    expect(await stage.perform({ threadId })).toMatchObject({
+      status: 'FAILED',
+      lastError: { code: 'INVALID_PROMPT' },
+    });
     expect(stage.model.requests).toHaveLength(4);
   });
 

@@ -15,13 +15,19 @@ const MAIN = join(import.meta.dirname, '../../src/main.ts');
 export interface ServerProcess {
   readonly url: string;
   query<Result, Variables>(document: TypedDocumentNode<Result, Variables>, variables: Variables): Promise<Result>;
-  follow<Result, Variables>(document: TypedDocumentNode<Result, Variables>, variables: Variables): AsyncIterableIterator<Result>;
+  follow<Result, Variables>(
+    document: TypedDocumentNode<Result, Variables>,
+    variables: Variables,
+  ): AsyncIterableIterator<Result>;
   signal(signal: 'SIGSTOP' | 'SIGCONT'): void;
   /** Ends it without a chance to say good-bye. */
   kill(): Promise<void>;
 }
 
-export async function startServerProcess(database: TestDatabase, environment: Record<string, string>): Promise<ServerProcess> {
+export async function startServerProcess(
+  database: TestDatabase,
+  environment: Record<string, string>,
+): Promise<ServerProcess> {
   const child = spawn(process.execPath, [MAIN], {
     env: {
       PATH: process.env.PATH,
@@ -57,7 +63,10 @@ export async function startServerProcess(database: TestDatabase, environment: Re
         retryAttempts: 0,
       });
       try {
-        for await (const { data, errors } of client.iterate({ query: print(document), variables: variables as Record<string, unknown> })) {
+        for await (const { data, errors } of client.iterate({
+          query: print(document),
+          variables: variables as Record<string, unknown>,
+        })) {
           if (errors) throw new Error(errors.map(({ message }) => message).join('\n'));
           yield data as never;
         }

@@ -17,7 +17,16 @@ import {
   SubmitToolOutputsDocument,
   type SubmitToolOutputsMutation,
 } from '../../src/generated/graphql/graphql.ts';
-import { answerOk, delta, type EventStream, type Exchange, finish, type ModelServer, openModelServer, streamTo } from '../llm/model-server.ts';
+import {
+  answerOk,
+  delta,
+  type EventStream,
+  type Exchange,
+  finish,
+  type ModelServer,
+  openModelServer,
+  streamTo,
+} from '../llm/model-server.ts';
 import { startSkein, type TestSkein } from '../skein.ts';
 
 /** How one model call is answered. */
@@ -53,10 +62,16 @@ export const isFinal = (status: string): boolean => FINAL.has(status);
 export const becomes =
   (...statuses: string[]) =>
   (event: RunEvent): boolean =>
-    event.__typename === 'RunSnapshot' ? statuses.includes(event.run.status) : event.__typename === 'RunStatusChanged' && statuses.includes(event.status);
+    event.__typename === 'RunSnapshot'
+      ? statuses.includes(event.run.status)
+      : event.__typename === 'RunStatusChanged' && statuses.includes(event.status);
 
 export const WEATHER = {
-  function: { name: 'weather', description: 'The weather', parameters: { type: 'object', properties: { city: { type: 'string' } } } },
+  function: {
+    name: 'weather',
+    description: 'The weather',
+    parameters: { type: 'object', properties: { city: { type: 'string' } } },
+  },
 };
 
 export async function openStage(environment: Record<string, string> = {}): Promise<Stage> {
@@ -73,7 +88,9 @@ export async function openStage(environment: Record<string, string> = {}): Promi
     model,
     scenes,
     async createAssistant(input = {}) {
-      const { createAssistant } = await app.query(CreateAssistantDocument, { input: { model: 'test-model', ...input } });
+      const { createAssistant } = await app.query(CreateAssistantDocument, {
+        input: { model: 'test-model', ...input },
+      });
       if (!createAssistant.assistant) throw new Error(JSON.stringify(createAssistant.userErrors));
       return createAssistant.assistant.id;
     },
@@ -110,7 +127,8 @@ export async function openStage(environment: Record<string, string> = {}): Promi
       return stage.details(runId);
     },
     async rest(runId) {
-      for await (const { runEvents } of app.follow(FollowRunDocument, { runId })) if (becomes('REQUIRES_ACTION')(runEvents)) break;
+      for await (const { runEvents } of app.follow(FollowRunDocument, { runId }))
+        if (becomes('REQUIRES_ACTION')(runEvents)) break;
       return stage.details(runId);
     },
     cancel: async (runId) => (await app.query(CancelRunDocument, { input: { runId } })).cancelRun,
@@ -118,7 +136,8 @@ export async function openStage(environment: Record<string, string> = {}): Promi
       const toolOutputs = Object.entries(outputs).map(([toolCallId, output]) => ({ toolCallId, output }));
       return (await app.query(SubmitToolOutputsDocument, { input: { runId, toolOutputs } })).submitToolOutputs;
     },
-    say: async (threadId, text) => (await app.query(CreateMessageDocument, { input: { threadId, content: [{ text }] } })).createMessage,
+    say: async (threadId, text) =>
+      (await app.query(CreateMessageDocument, { input: { threadId, content: [{ text }] } })).createMessage,
     async close() {
       await app.close();
       await model.close();
@@ -137,7 +156,10 @@ function endWith(stream: EventStream, { usage = [3, 2], reason = 'stop' }: Endin
   stream.send(finish(reason));
   if (usage) {
     const [prompt_tokens, completion_tokens] = usage;
-    stream.send({ choices: [], usage: { prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens } });
+    stream.send({
+      choices: [],
+      usage: { prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens },
+    });
   }
   stream.end();
 }
@@ -159,7 +181,9 @@ export interface ScriptedCall {
 
 export const callChunks = (calls: ScriptedCall[]): object[] =>
   calls.map(({ id, name = 'weather', arguments: args }, index) =>
-    delta({ tool_calls: [{ index, id: id ?? `call_${index}`, type: 'function', function: { name, arguments: args } }] }),
+    delta({
+      tool_calls: [{ index, id: id ?? `call_${index}`, type: 'function', function: { name, arguments: args } }],
+    }),
   );
 
 /** Calls functions, behind a text if there is one. */
@@ -173,7 +197,11 @@ export function calls(list: ScriptedCall[], ending: Ending & { text?: string } =
 }
 
 /** Refuses the call. */
-export function refuses(status: number, error: object = { message: 'no' }, headers: Record<string, string> = {}): Scene {
+export function refuses(
+  status: number,
+  error: object = { message: 'no' },
+  headers: Record<string, string> = {},
+): Scene {
   return ({ response }) => {
     response.writeHead(status, { 'content-type': 'application/json', ...headers });
     response.end(JSON.stringify({ error }));

@@ -58,13 +58,20 @@ async function server(environment: Record<string, string> = {}): Promise<ServerP
 async function start(on: ServerProcess): Promise<{ runId: string; threadId: string; cursor: string }> {
   const { createAssistant } = await on.query(CreateAssistantDocument, { input: { model: 'test-model' } });
   const thread = { messages: [{ content: [{ text: 'Hello' }] }] };
-  const { startRun } = await on.query(StartRunDocument, { input: { assistantId: createAssistant.assistant!.id, thread, tools: [WEATHER] } });
+  const { startRun } = await on.query(StartRunDocument, {
+    input: { assistantId: createAssistant.assistant!.id, thread, tools: [WEATHER] },
+  });
   const { id, thread: made, cursor } = startRun.run!;
   return { runId: id, threadId: made.id, cursor };
 }
 
 /** The run's events behind a cursor, up to the first that `isLast` says yes to, or to its end. */
-async function follow(on: ServerProcess, runId: string, after: string, isLast: (event: RunEvent) => boolean = () => false): Promise<RunEvent[]> {
+async function follow(
+  on: ServerProcess,
+  runId: string,
+  after: string,
+  isLast: (event: RunEvent) => boolean = () => false,
+): Promise<RunEvent[]> {
   const events: RunEvent[] = [];
   for await (const { runEvents } of on.follow(FollowRunDocument, { runId, after })) {
     events.push(runEvents);
@@ -74,7 +81,8 @@ async function follow(on: ServerProcess, runId: string, after: string, isLast: (
 }
 
 const details = async (on: ServerProcess, runId: string) => (await on.query(RunDetailsDocument, { id: runId })).run!;
-const texts = (run: { messages: { nodes: { text: string }[] } }): string[] => run.messages.nodes.map(({ text }) => text);
+const texts = (run: { messages: { nodes: { text: string }[] } }): string[] =>
+  run.messages.nodes.map(({ text }) => text);
 
 /** What a reader who keeps to the events has in the end: what was superseded is dropped. */
 function folded(events: RunEvent[]): string[] {
@@ -146,7 +154,11 @@ describe('a server that was killed', { timeout: 60_000 }, () => {
     const second = await server();
     const events = [...before, ...(await follow(second, runId, before.at(-1)!.cursor, becomes('REQUIRES_ACTION')))];
     const run = await details(second, runId);
-    expect(run).toMatchObject({ status: 'REQUIRES_ACTION', attempt: 2, requiredAction: { toolCalls: [{ arguments: '{"city":"Rome"}' }] } });
+    expect(run).toMatchObject({
+      status: 'REQUIRES_ACTION',
+      attempt: 2,
+      requiredAction: { toolCalls: [{ arguments: '{"city":"Rome"}' }] },
+    });
     expect(texts(run)).toEqual(['I shall look.']);
     expect(folded(events)).toEqual(['I shall look.']);
     expect(bodies(model)[1]!.messages).toEqual(bodies(model)[0]!.messages);
@@ -187,7 +199,9 @@ describe.runIf(TEST_DATABASE_URL)('two servers on one database', { timeout: 60_0
     await slept.gone;
     // Both are of one mind, and the sleeper works on.
     const next = await start(first);
-    await vi.waitFor(async () => expect(isFinal((await details(first, next.runId)).status)).toBe(true), { timeout: 10_000 });
+    await vi.waitFor(async () => expect(isFinal((await details(first, next.runId)).status)).toBe(true), {
+      timeout: 10_000,
+    });
     for (const on of [first, second]) {
       const run = await details(on, runId);
       expect(run).toMatchObject({ status: 'COMPLETED', attempt: 2 });

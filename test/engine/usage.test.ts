@@ -12,7 +12,11 @@ beforeEach(() => {
   stage.model.requests.length = 0;
 });
 
-const tokens = (promptTokens: number, completionTokens: number) => ({ promptTokens, completionTokens, totalTokens: promptTokens + completionTokens });
+const tokens = (promptTokens: number, completionTokens: number) => ({
+  promptTokens,
+  completionTokens,
+  totalTokens: promptTokens + completionTokens,
+});
 
 async function answerCalls(runId: string): Promise<void> {
   const { requiredAction } = await stage.rest(runId);
@@ -62,9 +66,17 @@ describe('what a run took', () => {
         completion_tokens_details: { reasoning_tokens: 2 },
       };
       const chunk = { choices: [{ index: 0, delta: { content: 'Hi' }, finish_reason: 'stop' }] };
-      response.end(`data: ${JSON.stringify(chunk)}\n\ndata: ${JSON.stringify({ choices: [], usage })}\n\ndata: [DONE]\n\n`);
+      response.end(
+        `data: ${JSON.stringify(chunk)}\n\ndata: ${JSON.stringify({ choices: [], usage })}\n\ndata: [DONE]\n\n`,
+      );
     });
-    expect((await stage.perform()).usage).toEqual({ promptTokens: 9, completionTokens: 4, totalTokens: 13, cachedTokens: 8, reasoningTokens: 2 });
+    expect((await stage.perform()).usage).toEqual({
+      promptTokens: 9,
+      completionTokens: 4,
+      totalTokens: 13,
+      cachedTokens: 8,
+      reasoningTokens: 2,
+    });
   });
 
   test('is estimated when the server counts nothing', async () => {
@@ -79,13 +91,20 @@ describe('what a run took', () => {
 
 describe('a run with a budget', () => {
   test('passes on what is left of its completion tokens to each turn, and ends incomplete when nothing is', async () => {
-    stage.scenes.push(calls([{ arguments: '{}' }], { usage: [10, 300] }), calls([{ arguments: '{}' }], { usage: [10, 700] }));
+    stage.scenes.push(
+      calls([{ arguments: '{}' }], { usage: [10, 300] }),
+      calls([{ arguments: '{}' }], { usage: [10, 700] }),
+    );
     const { runId } = await stage.start({ tools: [WEATHER], maxCompletionTokens: 1000 });
     await answerCalls(runId);
     await answerCalls(runId);
     const run = await stage.rest(runId);
     expect(bodies(stage.model).map((body) => body.max_completion_tokens)).toEqual([1000, 700]);
-    expect(run).toMatchObject({ status: 'INCOMPLETE', incompleteDetails: { reason: 'MAX_COMPLETION_TOKENS' }, usage: tokens(20, 1000) });
+    expect(run).toMatchObject({
+      status: 'INCOMPLETE',
+      incompleteDetails: { reason: 'MAX_COMPLETION_TOKENS' },
+      usage: tokens(20, 1000),
+    });
   });
 
   test('ends incomplete when its prompt tokens are used up', async () => {
@@ -93,7 +112,11 @@ describe('a run with a budget', () => {
     const { runId } = await stage.start({ tools: [WEATHER], maxPromptTokens: 256 });
     await answerCalls(runId);
     const run = await stage.rest(runId);
-    expect(run).toMatchObject({ status: 'INCOMPLETE', incompleteDetails: { reason: 'MAX_PROMPT_TOKENS' }, usage: tokens(250, 3) });
+    expect(run).toMatchObject({
+      status: 'INCOMPLETE',
+      incompleteDetails: { reason: 'MAX_PROMPT_TOKENS' },
+      usage: tokens(250, 3),
+    });
     expect(stage.model.requests).toHaveLength(1);
   });
 });

@@ -47,7 +47,9 @@ describe('the events of a run', () => {
     ]);
     const usage = { promptTokens: 41, completionTokens: 6, totalTokens: 47 };
     expect(events.at(-2)).toMatchObject({ step: { usage, completedAt: expect.any(String) } });
-    expect(events.at(-1)).toMatchObject({ run: { usage, expiresAt: null, lastError: null, completedAt: expect.any(String) } });
+    expect(events.at(-1)).toMatchObject({
+      run: { usage, expiresAt: null, lastError: null, completedAt: expect.any(String) },
+    });
     expect(shapeOf(await story.told()).slice(0, 2)).toEqual(['MessageCreated USER', 'MessageFinished COMPLETED']);
   });
 
@@ -56,7 +58,10 @@ describe('the events of a run', () => {
     model.on(
       { userMessage: 'weather in Oslo', hasToolResult: false },
       {
-        toolCalls: [{ name: 'get_temp', arguments: oslo }, { name: 'get_rain', arguments: oslo }],
+        toolCalls: [
+          { name: 'get_temp', arguments: oslo },
+          { name: 'get_rain', arguments: oslo },
+        ],
         usage: { prompt_tokens: 96, completion_tokens: 34 },
       },
       { chunkSize: 6, latency: 8 },
@@ -76,11 +81,16 @@ describe('the events of a run', () => {
     ]);
     expect(temp!.id).not.toBe(rain!.id);
     expect(run).toMatchObject({ usage: null, expiresAt: expect.any(String) });
-    expect(run.steps).toMatchObject([{ status: 'IN_PROGRESS', details: { toolCalls: [{ output: null }, { output: null }] } }]);
+    expect(run.steps).toMatchObject([
+      { status: 'IN_PROGRESS', details: { toolCalls: [{ output: null }, { output: null }] } },
+    ]);
     await skein.query(SubmitToolOutputsDocument, {
       input: {
         runId: story.runId,
-        toolOutputs: [{ toolCallId: rain!.id, output: '0.1' }, { toolCallId: temp!.id, output: '-4 C' }],
+        toolOutputs: [
+          { toolCallId: rain!.id, output: '0.1' },
+          { toolCallId: temp!.id, output: '-4 C' },
+        ],
       },
     });
     const events = await expectFaithful(skein, story);
@@ -101,16 +111,27 @@ describe('the events of a run', () => {
     expect(events.find(({ __typename }) => __typename === 'RunStepFinished')).toMatchObject({
       step: {
         usage: { promptTokens: 96, completionTokens: 34, totalTokens: 130 },
-        details: { toolCalls: [{ id: temp!.id, status: 'COMPLETED', output: '-4 C' }, { id: rain!.id, status: 'COMPLETED', output: '0.1' }] },
+        details: {
+          toolCalls: [
+            { id: temp!.id, status: 'COMPLETED', output: '-4 C' },
+            { id: rain!.id, status: 'COMPLETED', output: '0.1' },
+          ],
+        },
       },
     });
-    expect(events.at(-1)).toMatchObject({ run: { usage: { promptTokens: 247, completionTokens: 43, totalTokens: 290 } } });
+    expect(events.at(-1)).toMatchObject({
+      run: { usage: { promptTokens: 247, completionTokens: 43, totalTokens: 290 } },
+    });
   });
 
   test('a turn that speaks before it calls is a message and then tool calls', async () => {
     model.on(
       { userMessage: 'rain in Bergen', hasToolResult: false },
-      { content: 'I will look.', toolCalls: [{ name: 'get_rain', arguments: '{}' }], usage: { prompt_tokens: 10, completion_tokens: 5 } },
+      {
+        content: 'I will look.',
+        toolCalls: [{ name: 'get_rain', arguments: '{}' }],
+        usage: { prompt_tokens: 10, completion_tokens: 5 },
+      },
       { chunkSize: 4, latency: 4 },
     );
     model.on({ userMessage: 'rain in Bergen', hasToolResult: true }, { content: 'A lot.' });
@@ -149,7 +170,10 @@ describe('the events of a run', () => {
       { content: 'Chapter 1. It was', finishReason: 'length', usage: { prompt_tokens: 40, completion_tokens: 256 } },
       { chunkSize: 6, latency: 4 },
     );
-    const events = await expectFaithful(skein, await tell(skein, plain, 'Write a novel.', { maxCompletionTokens: 256 }));
+    const events = await expectFaithful(
+      skein,
+      await tell(skein, plain, 'Write a novel.', { maxCompletionTokens: 256 }),
+    );
 
     expect(shapeOf(events)).toEqual([
       ...BEGUN,
@@ -162,12 +186,22 @@ describe('the events of a run', () => {
     expect(events.at(-3)).toMatchObject({ message: { completedAt: null, incompleteAt: expect.any(String) } });
     expect(events.at(-2)).toMatchObject({ step: { lastError: null, usage: { completionTokens: 256 } } });
     expect(events.at(-1)).toMatchObject({
-      run: { incompleteDetails: { reason: 'MAX_COMPLETION_TOKENS' }, lastError: null, completedAt: null, failedAt: null, expiresAt: null },
+      run: {
+        incompleteDetails: { reason: 'MAX_COMPLETION_TOKENS' },
+        lastError: null,
+        completedAt: null,
+        failedAt: null,
+        expiresAt: null,
+      },
     });
   });
 
   test('a model server that breaks off in the middle fails message, step and run, innermost first', async () => {
-    model.onMessage('Break off.', { content: 'This will never be whole.' }, { chunkSize: 5, latency: 4, truncateAfterChunks: 4 });
+    model.onMessage(
+      'Break off.',
+      { content: 'This will never be whole.' },
+      { chunkSize: 5, latency: 4, truncateAfterChunks: 4 },
+    );
     const events = await expectFaithful(skein, await tell(skein, plain, 'Break off.'));
 
     const shape = shapeOf(events);
@@ -178,17 +212,24 @@ describe('the events of a run', () => {
       'RunStepFinished FAILED',
       'RunStatusChanged FAILED',
     ]);
-    expect('This will never be whole.').toContain(shape.find((line) => line.startsWith('MessageDelta'))!.slice('MessageDelta '.length));
+    expect('This will never be whole.').toContain(
+      shape.find((line) => line.startsWith('MessageDelta'))!.slice('MessageDelta '.length),
+    );
     const lastError = { code: 'SERVER_ERROR', message: expect.any(String) };
     expect(events.at(-2)).toMatchObject({ step: { lastError, failedAt: expect.any(String), completedAt: null } });
     expect(events.at(-1)).toMatchObject({ run: { lastError, failedAt: expect.any(String), expiresAt: null } });
   });
 
   test('a model server that refuses from the start fails the run before any step', async () => {
-    model.onMessage('Too much.', { error: { message: 'You exceeded your quota.', type: 'insufficient_quota', code: 'insufficient_quota' }, status: 429 });
+    model.onMessage('Too much.', {
+      error: { message: 'You exceeded your quota.', type: 'insufficient_quota', code: 'insufficient_quota' },
+      status: 429,
+    });
     const events = await expectFaithful(skein, await tell(skein, plain, 'Too much.'));
 
     expect(shapeOf(events)).toEqual([...BEGUN, 'RunStatusChanged FAILED']);
-    expect(events.at(-1)).toMatchObject({ run: { lastError: { code: 'RATE_LIMIT_EXCEEDED', message: expect.stringContaining('quota') } } });
+    expect(events.at(-1)).toMatchObject({
+      run: { lastError: { code: 'RATE_LIMIT_EXCEEDED', message: expect.stringContaining('quota') } },
+    });
   });
 });

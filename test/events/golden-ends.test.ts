@@ -56,7 +56,9 @@ describe('the last events of a run', () => {
     expect(events.at(-4)).toMatchObject({ run: { cancelledAt: null, expiresAt: expect.any(String) } });
     const usage = { totalTokens: expect.any(Number) };
     expect(events.at(-2)).toMatchObject({ step: { usage, cancelledAt: expect.any(String), lastError: null } });
-    expect(events.at(-1)).toMatchObject({ run: { usage, cancelledAt: expect.any(String), expiresAt: null, lastError: null } });
+    expect(events.at(-1)).toMatchObject({
+      run: { usage, cancelledAt: expect.any(String), expiresAt: null, lastError: null },
+    });
   });
 
   test('cancelled while it writes its tool calls, a run keeps what was written of them', async () => {
@@ -101,7 +103,14 @@ describe('the last events of a run', () => {
       'RunStatusChanged CANCELLED',
     ]);
     expect(events.at(-2)).toMatchObject({
-      step: { details: { toolCalls: [{ status: 'CANCELLED', output: null }, { status: 'CANCELLED', output: null }] } },
+      step: {
+        details: {
+          toolCalls: [
+            { status: 'CANCELLED', output: null },
+            { status: 'CANCELLED', output: null },
+          ],
+        },
+      },
     });
     const late = await skein.query(SubmitToolOutputsDocument, {
       input: { runId: story.runId, toolOutputs: [{ toolCallId: call!.id, output: 'late' }] },
@@ -191,7 +200,11 @@ describe('the last events of a run', () => {
     });
     await skein.query(DeleteMessageDocument, { input: { messageId: story.live.state.messages[0]!.id } });
     await story.live.until(({ events }) => events.at(-1)?.__typename === 'MessageDeleted');
-    expect(shapeOf(story.live.events).slice(-3)).toEqual(['MessageCreated USER', 'MessageFinished COMPLETED', 'MessageDeleted']);
+    expect(shapeOf(story.live.events).slice(-3)).toEqual([
+      'MessageCreated USER',
+      'MessageFinished COMPLETED',
+      'MessageDeleted',
+    ]);
     expect(story.live.state.messages.map(({ text }) => text)).toEqual(['Hello!', 'One more thing.']);
     expect(story.live.state.messages.at(-1)).toEqual(createMessage.message);
     const store = await stored(skein, story.threadId);
@@ -231,7 +244,9 @@ describe('the last events of a run whose time is over', () => {
       'RunStatusChanged EXPIRED',
     ]);
     expect(events.at(-2)).toMatchObject({ step: { expiredAt: expect.any(String), lastError: null } });
-    expect(events.at(-1)).toMatchObject({ run: { expiresAt: null, completedAt: null, failedAt: null, lastError: null } });
+    expect(events.at(-1)).toMatchObject({
+      run: { expiresAt: null, completedAt: null, failedAt: null, lastError: null },
+    });
   });
 
   test('one that waits for outputs ends with its calls unanswered', async () => {
@@ -249,7 +264,9 @@ describe('the last events of a run whose time is over', () => {
       'RunStepFinished EXPIRED',
       'RunStatusChanged EXPIRED',
     ]);
-    expect(events.at(-2)).toMatchObject({ step: { expiredAt: expect.any(String), details: { toolCalls: [{ output: null }] } } });
+    expect(events.at(-2)).toMatchObject({
+      step: { expiredAt: expect.any(String), details: { toolCalls: [{ output: null }] } },
+    });
     expect(events.at(-1)).toMatchObject({ run: { requiredAction: null, usage: { totalTokens: 12 } } });
   });
 });

@@ -48,7 +48,15 @@ const answerOn = (stream: EventStream, closed: Promise<void>): Answer => ({
     stream.send(
       ...parts.map((part, i) => {
         const first = name !== null && i === 0;
-        return delta({ tool_calls: [{ index, ...(first ? { id: `call_${index}`, type: 'function' } : {}), function: { ...(first ? { name } : {}), arguments: part } }] });
+        return delta({
+          tool_calls: [
+            {
+              index,
+              ...(first ? { id: `call_${index}`, type: 'function' } : {}),
+              function: { ...(first ? { name } : {}), arguments: part },
+            },
+          ],
+        });
       }),
     ),
   end: (reason = 'stop') => {

@@ -13,7 +13,17 @@ import {
 } from '../../src/generated/graphql/graphql.ts';
 import { startSkein, type TestSkein } from '../skein.ts';
 import { type Answer, type HeldModel, openHeldModel } from './held-model.ts';
-import { createAssistant, foldAll, ofRun, replayRun, replayThread, stored, type Story, tell, visible } from './story.ts';
+import {
+  createAssistant,
+  foldAll,
+  ofRun,
+  replayRun,
+  replayThread,
+  stored,
+  type Story,
+  tell,
+  visible,
+} from './story.ts';
 import { type RunEvent, type ThreadEvent, type Watch, watchRun, watchThread } from './watch.ts';
 
 let model: HeldModel;
@@ -36,7 +46,12 @@ afterAll(async () => {
 const WORDS = 'Lake Baikal is the deepest, and the clearest as well.'.split(/(?<= )/);
 
 /** Says one word after the other, each once the one before has been seen, so that none of them merge. */
-async function say({ live }: Story, answer: Answer, words: readonly string[], between: () => void = () => {}): Promise<void> {
+async function say(
+  { live }: Story,
+  answer: Answer,
+  words: readonly string[],
+  between: () => void = () => {},
+): Promise<void> {
   let text = '';
   for (const word of words) {
     answer.say(word);
@@ -53,13 +68,20 @@ async function parked(said: string): Promise<{ story: Story; submit(): Promise<u
     answer.call(index, name, '');
     for (const part of ['{"ci', 'ty":', '"Oslo"}']) {
       answer.call(index, null, part);
-      await story.live.until(({ events }) => JSON.stringify(events.slice(-1)).includes(JSON.stringify(part).slice(1, -1)));
+      await story.live.until(({ events }) =>
+        JSON.stringify(events.slice(-1)).includes(JSON.stringify(part).slice(1, -1)),
+      );
     }
   }
   answer.end('tool_calls');
   await story.live.until(({ state }) => state.runs.at(-1)?.status === 'REQUIRES_ACTION');
-  const toolOutputs = story.live.state.runs.at(-1)!.requiredAction!.toolCalls.map(({ id, name }) => ({ toolCallId: id, output: name }));
-  return { story, submit: () => skein.query(SubmitToolOutputsDocument, { input: { runId: story.runId, toolOutputs } }) };
+  const toolOutputs = story.live.state.runs
+    .at(-1)!
+    .requiredAction!.toolCalls.map(({ id, name }) => ({ toolCallId: id, output: name }));
+  return {
+    story,
+    submit: () => skein.query(SubmitToolOutputsDocument, { input: { runId: story.runId, toolOutputs } }),
+  };
 }
 
 const runs: Record<string, () => Promise<Story>> = {
@@ -120,7 +142,10 @@ describe('a subscription that goes on from a cursor', () => {
     const ask = () => {
       known.push(
         { of: 'run', conversation: skein.query(RunDetailsDocument, { id: story.runId }).then(conversationOf) },
-        { of: 'thread', conversation: skein.query(ConversationDocument, { threadId: story.threadId }).then(conversationOf) },
+        {
+          of: 'thread',
+          conversation: skein.query(ConversationDocument, { threadId: story.threadId }).then(conversationOf),
+        },
       );
     };
     ask();
@@ -137,7 +162,12 @@ describe('a subscription that goes on from a cursor', () => {
     for (const { of, conversation } of known) {
       const from = (await conversation)!;
       const after = from.cursor!;
-      const rest = of === 'run' ? await replayRun(skein, story.runId, after) : after === end ? [] : await replayThread(skein, story.threadId, after, end);
+      const rest =
+        of === 'run'
+          ? await replayRun(skein, story.runId, after)
+          : after === end
+            ? []
+            : await replayThread(skein, story.threadId, after, end);
       const { messages, runs } = foldAll(rest, from);
       expect(runs).toEqual(whole.runs);
       expect(messages).toEqual(of === 'run' ? whole.messages.filter(({ runId }) => runId !== null) : whole.messages);
@@ -183,7 +213,9 @@ describe('a subscription that goes on from a cursor', () => {
     await watch.kill();
     const store = await stored(skein, story.threadId);
     expect(watch.state.runs).toEqual(store.runs);
-    expect(watch.state.messages.filter(({ runId }) => runId !== null)).toEqual(store.messages.filter(({ runId }) => runId !== null));
+    expect(watch.state.messages.filter(({ runId }) => runId !== null)).toEqual(
+      store.messages.filter(({ runId }) => runId !== null),
+    );
     const cursors = seen.filter(({ __typename }) => !__typename.endsWith('Snapshot')).map(({ cursor }) => cursor);
     expect(new Set(cursors).size).toBe(cursors.length);
     expect(lost).toBeGreaterThan(WORDS.length);
@@ -192,7 +224,9 @@ describe('a subscription that goes on from a cursor', () => {
 
   test('tells all its subscribers the same', async () => {
     const story = await tell(skein, assistant, 'A story, for a crowd.');
-    const crowd = Array.from({ length: 12 }, (_, i) => (i % 2 ? watchThread : watchRun)(skein, i % 2 ? story.threadId : story.runId, { after: story.beginning }));
+    const crowd = Array.from({ length: 12 }, (_, i) =>
+      (i % 2 ? watchThread : watchRun)(skein, i % 2 ? story.threadId : story.runId, { after: story.beginning }),
+    );
     const answer = await model.asked();
     answer.say(...WORDS);
     await story.live.until(({ state }) => state.messages.at(-1)?.text === WORDS.join(''));
@@ -214,7 +248,11 @@ describe('a subscription that goes on from a cursor', () => {
     const told = await story.told();
     expect(await replayRun(skein, story.runId, told.at(-1)!.cursor)).toEqual([]);
     const { startRun } = await skein.query(StartRunDocument, {
-      input: { assistantId: assistant, threadId: story.threadId, additionalMessages: [{ content: [{ text: 'Second.' }] }] },
+      input: {
+        assistantId: assistant,
+        threadId: story.threadId,
+        additionalMessages: [{ content: [{ text: 'Second.' }] }],
+      },
     });
     const second = await model.asked();
     second.say('Two.');
@@ -238,9 +276,24 @@ describe('a subscription that goes on from a cursor', () => {
     const other = await tell(skein, assistant, 'Hello too.');
     const last = told.at(-1)!.cursor;
     const [head, number] = [last.slice(0, last.lastIndexOf('.')), Number(last.slice(last.lastIndexOf('.') + 1))];
-    for (const after of [other.beginning, `${head}.${number + 1}`, `${head}.-1`, `${head}.1e0`, `${head}.99999999999999999999`, `${head}.`, head, 'x', '', ' ', last + ' ']) {
+    for (const after of [
+      other.beginning,
+      `${head}.${number + 1}`,
+      `${head}.-1`,
+      `${head}.1e0`,
+      `${head}.99999999999999999999`,
+      `${head}.`,
+      head,
+      'x',
+      '',
+      ' ',
+      last + ' ',
+    ]) {
       for (const watch of [watchRun(skein, story.runId, { after }), watchThread(skein, story.threadId, { after })]) {
-        const error: Error = await watch.ended.then(() => expect.fail(`'${after}' was taken`), (reason: Error) => reason);
+        const error: Error = await watch.ended.then(
+          () => expect.fail(`'${after}' was taken`),
+          (reason: Error) => reason,
+        );
         expect(error.cause, after).toMatchObject([{ extensions: { code: 'UNKNOWN_CURSOR' } }]);
         expect(watch.events).toEqual([]);
       }
@@ -256,7 +309,11 @@ describe('a subscription that goes on from a cursor', () => {
     const answer = await model.asked();
     await say(story, answer, WORDS.slice(0, 3));
     const cut = story.live.state.cursor!;
-    const fromStart = serverSent<RunEvent>(FollowRunDocument, { runId: story.runId, after: story.beginning }, 'runEvents');
+    const fromStart = serverSent<RunEvent>(
+      FollowRunDocument,
+      { runId: story.runId, after: story.beginning },
+      'runEvents',
+    );
     const fromHere = serverSent<RunEvent>(FollowRunDocument, { runId: story.runId, after: cut }, 'runEvents');
     const snapshot = serverSent<RunEvent>(FollowRunDocument, { runId: story.runId }, 'runEvents');
     for (const word of WORDS.slice(3)) answer.say(word);
@@ -278,7 +335,10 @@ describe('a thread that is deleted', () => {
     const middle = story.live.state.cursor!;
     const run = watchRun(skein, story.runId);
     const snapshot = watchThread(skein, story.threadId);
-    await Promise.all([run.until(({ events }) => events.length > 0), snapshot.until(({ events }) => events.length > 0)]);
+    await Promise.all([
+      run.until(({ events }) => events.length > 0),
+      snapshot.until(({ events }) => events.length > 0),
+    ]);
     const { deleteThread } = await skein.query(DeleteThreadDocument, { input: { threadId: story.threadId } });
     expect(deleteThread.deletedId).toBe(story.threadId);
 
@@ -293,7 +353,9 @@ describe('a thread that is deleted', () => {
     const last = story.live.events.at(-1)!;
     for (const after of [story.beginning, middle]) {
       expect(await watchThread(skein, story.threadId, { after }).ended).toEqual([last]);
-      expect(await serverSent(FollowThreadDocument, { threadId: story.threadId, after }, 'threadEvents')).toEqual([last]);
+      expect(await serverSent(FollowThreadDocument, { threadId: story.threadId, after }, 'threadEvents')).toEqual([
+        last,
+      ]);
     }
     expect(await watchThread(skein, story.threadId, { after: last.cursor }).ended).toEqual([]);
     for (const watch of [watchRun(skein, story.runId, { after: middle }), watchThread(skein, story.threadId)]) {
@@ -309,12 +371,17 @@ test('those who are still reading when their thread is deleted are told of its e
     const readers = Array.from({ length: 6 }, () => watchThread(skein, story.threadId, { after: story.beginning }));
     await readers[i % 6]!.until(({ events }) => events.length > i);
     await skein.query(DeleteThreadDocument, { input: { threadId: story.threadId } });
-    for (const { ended } of [story.live, ...readers]) expect((await ended).at(-1)).toMatchObject({ __typename: 'ThreadDeleted' });
+    for (const { ended } of [story.live, ...readers])
+      expect((await ended).at(-1)).toMatchObject({ __typename: 'ThreadDeleted' });
   }
 });
 
 /** All events of a subscription that ends by itself, over HTTP. */
-async function serverSent<Event>(document: Parameters<typeof print>[0], variables: object, field: string): Promise<Event[]> {
+async function serverSent<Event>(
+  document: Parameters<typeof print>[0],
+  variables: object,
+  field: string,
+): Promise<Event[]> {
   const response = await fetch(`${skein.url}/graphql`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', accept: 'text/event-stream', authorization: `Bearer ${skein.key}` },

@@ -41,7 +41,9 @@ export async function tell(
   const { id: threadId, cursor: beginning } = createThread.thread!;
   const live = watchThread(skein, threadId, { after: beginning });
   const additionalMessages = [{ content: [{ text: said }] }];
-  const { startRun } = await skein.query(StartRunDocument, { input: { ...input, assistantId, threadId, additionalMessages } });
+  const { startRun } = await skein.query(StartRunDocument, {
+    input: { ...input, assistantId, threadId, additionalMessages },
+  });
   expect(startRun.userErrors).toEqual([]);
   const isOver = ({ events }: { events: readonly ThreadEvent[] }) => {
     const last = events.at(-1);
@@ -67,7 +69,12 @@ export const replayRun = (skein: TestSkein, runId: string, after: string): Promi
   watchRun(skein, runId, { after }).ended;
 
 /** What stands between two cursors of a thread's log, the last one included. */
-export async function replayThread(skein: TestSkein, threadId: string, after: string, last: string): Promise<ThreadEvent[]> {
+export async function replayThread(
+  skein: TestSkein,
+  threadId: string,
+  after: string,
+  last: string,
+): Promise<ThreadEvent[]> {
   const watch = watchThread(skein, threadId, { after });
   await watch.until(({ events }) => events.at(-1)?.cursor === last);
   await watch.kill();
@@ -118,7 +125,8 @@ export async function expectFaithful(skein: TestSkein, story: Story): Promise<Th
 
   // Its own object is as of the event, from Created, which is empty, to the end.
   for (const event of ofRun(told)) {
-    if (event.__typename === 'MessageCreated') expect(event.message).toMatchObject({ status: 'IN_PROGRESS', content: [], text: '' });
+    if (event.__typename === 'MessageCreated')
+      expect(event.message).toMatchObject({ status: 'IN_PROGRESS', content: [], text: '' });
     if (event.__typename === 'RunStepCreated') expect(event.step).toMatchObject({ status: 'IN_PROGRESS', usage: null });
     if (event.__typename === 'RunStatusChanged') {
       expect(event.run.status).toBe(event.status);

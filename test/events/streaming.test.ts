@@ -23,7 +23,7 @@ afterAll(async () => {
 
 /** Numbers that look random and are the same in every run of the tests. */
 function* dice(seed: number): Generator<number, never> {
-  for (let state = seed; ; ) yield (state = (state * 48_271) % 2_147_483_647) / 2_147_483_647;
+  for (let state = seed; ;) yield (state = (state * 48_271) % 2_147_483_647) / 2_147_483_647;
 }
 
 describe('while a message is written', () => {
@@ -98,7 +98,12 @@ describe('while a message is written', () => {
       };
       await story.live.until(({ state }) => callOf(state.runs[0]!.steps)?.arguments === written);
       const conversation = conversationOf(await skein.query(RunDetailsDocument, { id: story.runId }))!;
-      expect(callOf(conversation.runs[0]!.steps)).toMatchObject({ name: 'write', arguments: written, status: 'IN_PROGRESS', output: null });
+      expect(callOf(conversation.runs[0]!.steps)).toMatchObject({
+        name: 'write',
+        arguments: written,
+        status: 'IN_PROGRESS',
+        output: null,
+      });
       expect(conversation.messages.at(-1)).toMatchObject({ status: 'COMPLETED', text: 'I will write it down.' });
     }
     answer.end('length');

@@ -33,10 +33,20 @@ interface Options {
 }
 
 export const watchRun = (skein: TestSkein, runId: string, { after, from }: Options = {}): Watch<RunEvent> =>
-  watch<RunEvent>(skein.socket(), { query: print(FollowRunDocument), variables: { runId, after } }, from, (data) => data.runEvents as RunEvent);
+  watch<RunEvent>(
+    skein.socket(),
+    { query: print(FollowRunDocument), variables: { runId, after } },
+    from,
+    (data) => data.runEvents as RunEvent,
+  );
 
 export const watchThread = (skein: TestSkein, threadId: string, { after, from }: Options = {}): Watch<ThreadEvent> =>
-  watch<ThreadEvent>(skein.socket(), { query: print(FollowThreadDocument), variables: { threadId, after } }, from, (data) => data.threadEvents as ThreadEvent);
+  watch<ThreadEvent>(
+    skein.socket(),
+    { query: print(FollowThreadDocument), variables: { threadId, after } },
+    from,
+    (data) => data.threadEvents as ThreadEvent,
+  );
 
 function watch<Event extends RunEvent | ThreadEvent>(
   client: Client,
@@ -51,10 +61,14 @@ function watch<Event extends RunEvent | ThreadEvent>(
   end.promise.catch(() => {}); // of no interest to those who only look at what came before
   // GraphQL errors, or why the socket closed.
   const fail = (reason: unknown): void => {
-    const message = Array.isArray(reason) ? reason.map(({ message }: Error) => message).join('\n') : 'the socket was lost';
+    const message = Array.isArray(reason)
+      ? reason.map(({ message }: Error) => message).join('\n')
+      : 'the socket was lost';
     end.reject(new Error(message, { cause: reason }));
   };
-  const connected = new Promise<WebSocket>((resolve) => client.on('connected', (socket) => resolve(socket as WebSocket)));
+  const connected = new Promise<WebSocket>((resolve) =>
+    client.on('connected', (socket) => resolve(socket as WebSocket)),
+  );
   client.subscribe<Record<string, unknown>>(operation, {
     next({ data, errors }) {
       if (errors) return fail(errors);

@@ -57,15 +57,23 @@ describe('a request is refused with a code, and stores nothing,', () => {
   });
 });
 
-test.each(['', 'nonsense', 'thread_', 'thread_\0', `thread_${'x'.repeat(10_000)}`, '%', "' or true --", 'thread_0000000000000000000000000l', '😀', '\ud800'])(
-  'an id that names nothing, %j, is answered with null',
-  async (id) => {
-    const document = `query ($id: ID!) { node(id: $id) { id } nodes(ids: [$id]) { id } assistant(id: $id) { id } thread(id: $id) { id } run(id: $id) { id } file(id: $id) { id } }`;
-    const answer = await skein.raw(document, { id }, ground.mine.key);
-    expect(answer.errors).toBeUndefined();
-    expect(answer.data).toEqual({ node: null, nodes: [null], assistant: null, thread: null, run: null, file: null });
-  },
-);
+test.each([
+  '',
+  'nonsense',
+  'thread_',
+  'thread_\0',
+  `thread_${'x'.repeat(10_000)}`,
+  '%',
+  "' or true --",
+  'thread_0000000000000000000000000l',
+  '😀',
+  '\ud800',
+])('an id that names nothing, %j, is answered with null', async (id) => {
+  const document = `query ($id: ID!) { node(id: $id) { id } nodes(ids: [$id]) { id } assistant(id: $id) { id } thread(id: $id) { id } run(id: $id) { id } file(id: $id) { id } }`;
+  const answer = await skein.raw(document, { id }, ground.mine.key);
+  expect(answer.errors).toBeUndefined();
+  expect(answer.data).toEqual({ node: null, nodes: [null], assistant: null, thread: null, run: null, file: null });
+});
 
 test('the tables hold at least 60 wrong inputs, none of them twice', () => {
   const sentences = [...WRONG_INPUTS, ...WRONG_REQUESTS].map(([sentence]) => sentence);

@@ -6,7 +6,7 @@ import type { FilledProject } from './project.ts';
  * ids. With their own they are good; the test puts another project's in their places, one by one and all together.
  * A new root field needs a line here, and a new place for an id needs an id of a project.
  */
-type Tries = Record<string, (project: FilledProject) => object[]>;
+export type Tries = Record<string, (project: FilledProject) => object[]>;
 
 const everyId = (project: FilledProject): string[] => [
   project.projectId,
@@ -31,7 +31,12 @@ export const QUERIES: Tries = {
   thread: ({ threadId, waiting }) => [{ id: threadId }, { id: waiting[0]!.threadId }],
   threads: ({ word }) => [{}, { filter: { search: word } }, { filter: { metadata: { word } } }],
   run: ({ runId, waiting }) => [{ id: runId }, { id: waiting[0]!.runId }],
-  runs: ({ assistantId, threadId }) => [{}, { filter: { assistantId } }, { filter: { threadId } }, { filter: { status: ['REQUIRES_ACTION'] } }],
+  runs: ({ assistantId, threadId }) => [
+    {},
+    { filter: { assistantId } },
+    { filter: { threadId } },
+    { filter: { status: ['REQUIRES_ACTION'] } },
+  ],
   file: ({ fileId }) => [{ id: fileId }],
   files: () => [{}, { purpose: 'VISION' }],
 };
@@ -47,32 +52,44 @@ const message = ({ fileId }: FilledProject) => ({
 /** In an order in which each can be done: what deletes comes last. */
 export const MUTATIONS: Tries = {
   createAssistant: (project) => [{ model: 'm', toolResources: resources(project) }],
-  updateAssistant: (project) => [{ assistantId: project.assistantId, name: 'changed', toolResources: resources(project) }],
+  updateAssistant: (project) => [
+    { assistantId: project.assistantId, name: 'changed', toolResources: resources(project) },
+  ],
   createThread: (project) => [{ messages: [message(project)], toolResources: resources(project) }],
   updateThread: (project) => [{ threadId: project.threadId, title: 'changed', toolResources: resources(project) }],
   createMessage: (project) => [{ threadId: project.threadId, ...message(project) }],
   updateMessage: ({ messageId }) => [{ messageId, metadata: { changed: 'yes' } }],
   updateRun: ({ runId }) => [{ runId, metadata: { changed: 'yes' } }],
-  submitToolOutputs: ({ waiting: [{ runId, callIds }] }: FilledProject & { waiting: [FilledProject['waiting'][number]] }) => [
-    { runId, toolOutputs: callIds.map((toolCallId) => ({ toolCallId, output: 'sunny' })) },
-  ],
+  submitToolOutputs: ({ waiting }) =>
+    waiting
+      .slice(0, 1)
+      .map(({ runId, callIds }) => ({
+        runId,
+        toolOutputs: callIds.map((toolCallId) => ({ toolCallId, output: 'sunny' })),
+      })),
   cancelRun: ({ waiting }) => [{ runId: waiting[1]!.runId }],
+  deleteMessage: ({ messageId }) => [{ messageId }],
   startRun: (project) => [
-    { assistantId: project.assistantId, thread: { messages: [message(project)], toolResources: resources(project) }, additionalMessages: [message(project)] },
+    {
+      assistantId: project.assistantId,
+      thread: { messages: [message(project)], toolResources: resources(project) },
+      additionalMessages: [message(project)],
+    },
     { assistantId: project.assistantId, threadId: project.threadId },
   ],
-  deleteMessage: ({ messageId }) => [{ messageId }],
   deleteThread: ({ threadId }) => [{ threadId }],
   deleteAssistant: ({ assistantId }) => [{ assistantId }],
   createProject: () => [{ name: 'x' }],
   createApiKey: ({ projectId }) => [{ name: 'x', projectId }],
   revokeApiKey: ({ keyId }) => [{ apiKeyId: keyId }],
-} as Tries;
+};
 
 /** Inputs that are refused with whatever ids: there is nothing yet that they could name. */
 export const REFUSED: Tries = {
   createAssistant: (project) => [{ model: 'm', toolResources: stores(project) }],
-  updateAssistant: ({ assistantId, ...project }) => [{ assistantId, toolResources: stores({ assistantId, ...project }) }],
+  updateAssistant: ({ assistantId, ...project }) => [
+    { assistantId, toolResources: stores({ assistantId, ...project }) },
+  ],
   createThread: (project) => [{ toolResources: stores(project) }],
   updateThread: (project) => [{ threadId: project.threadId, toolResources: stores(project) }],
   startRun: (project) => [{ assistantId: project.assistantId, thread: { toolResources: stores(project) } }],

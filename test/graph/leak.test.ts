@@ -46,13 +46,19 @@ interface Resources {
 /** Timers and TCP connections of this process: the server's, its model's and the test's own. */
 function resources(): Resources {
   const all = process.getActiveResourcesInfo();
-  return { timers: all.filter((name) => name === 'Timeout').length, sockets: all.filter((name) => name === 'TCPSocketWrap').length };
+  return {
+    timers: all.filter((name) => name === 'Timeout').length,
+    sockets: all.filter((name) => name === 'TCPSocketWrap').length,
+  };
 }
 
 const counts = () => stage.app.skein.counts();
 
 async function quiet(): Promise<void> {
-  await vi.waitFor(() => expect(counts()).toMatchObject({ followers: 0, sockets: 0 }), { timeout: 10_000, interval: 20 });
+  await vi.waitFor(() => expect(counts()).toMatchObject({ followers: 0, sockets: 0 }), {
+    timeout: 10_000,
+    interval: 20,
+  });
 }
 
 async function leavesNothing(): Promise<void> {
@@ -90,11 +96,13 @@ async function waiting(variables: object = { runId: run.runId, after: run.cursor
 }
 
 async function closeAll(all: WebSocket[]): Promise<void> {
-  await Promise.all(all.map((ws) => {
-    const closed = once(ws, 'close');
-    ws.close();
-    return closed;
-  }));
+  await Promise.all(
+    all.map((ws) => {
+      const closed = once(ws, 'close');
+      ws.close();
+      return closed;
+    }),
+  );
 }
 
 async function openThenComplete(): Promise<void> {
@@ -125,10 +133,12 @@ describe('a thousand subscriptions leave no listener, timer or socket', () => {
       complete(all[i % SOCKETS]!, i);
     }
     // Everything that was sent has been read once this is answered.
-    await Promise.all(all.map((ws) => {
-      ws.send(JSON.stringify({ type: 'ping' }));
-      return heard([ws], 'pong', 1);
-    }));
+    await Promise.all(
+      all.map((ws) => {
+        ws.send(JSON.stringify({ type: 'ping' }));
+        return heard([ws], 'pong', 1);
+      }),
+    );
     await vi.waitFor(() => expect(counts().followers).toBe(0), { timeout: 10_000, interval: 20 });
     await closeAll(all);
     await leavesNothing();
@@ -153,7 +163,11 @@ describe('a thousand subscriptions leave no listener, timer or socket', () => {
     const all = await sockets();
     const refused = heard(all, 'complete', THOUSAND); // behind a result that says why
     for (let i = 0; i < THOUSAND; i++) {
-      subscribe(all[i % SOCKETS]!, i, i % 2 ? { runId: 'run_00000000000000000000000000' } : { runId: run.runId, after: 'nonsense' });
+      subscribe(
+        all[i % SOCKETS]!,
+        i,
+        i % 2 ? { runId: 'run_00000000000000000000000000' } : { runId: run.runId, after: 'nonsense' },
+      );
     }
     await refused;
     expect(counts().followers).toBe(0);
@@ -167,7 +181,11 @@ describe('a thousand subscriptions leave no listener, timer or socket', () => {
         const request = http.request(`${stage.app.url}/graphql`, {
           method: 'POST',
           agent: false,
-          headers: { 'content-type': 'application/json', accept: 'text/event-stream', authorization: `Bearer ${stage.app.key}` },
+          headers: {
+            'content-type': 'application/json',
+            accept: 'text/event-stream',
+            authorization: `Bearer ${stage.app.key}`,
+          },
         });
         request.on('error', () => {}); // of being destroyed
         request.end(JSON.stringify({ query: QUERY, variables: { runId: run.runId, after: run.cursor } }));
@@ -200,7 +218,10 @@ describe('a thousand subscriptions leave no listener, timer or socket', () => {
     for (const ws of all) ws.pause();
     (await script.asked).send(...Array.from({ length: 50 }, (_, i) => delta({ content: `more ${i} ` })));
     // The server asks whether anybody is there, gets no answer, and hangs up.
-    await vi.waitFor(() => expect(counts()).toMatchObject({ followers: 0, sockets: 0 }), { timeout: 45_000, interval: 100 });
+    await vi.waitFor(() => expect(counts()).toMatchObject({ followers: 0, sockets: 0 }), {
+      timeout: 45_000,
+      interval: 100,
+    });
     for (const ws of all) ws.terminate();
     await leavesNothing();
     run.cursor = (await stage.details(run.runId)).cursor;

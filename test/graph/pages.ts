@@ -8,7 +8,8 @@ export interface Page {
 }
 export type Order = 'ASC' | 'DESC';
 
-const PAGE = '{ edges { cursor node { id } } nodes { id } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } }';
+const PAGE =
+  '{ edges { cursor node { id } } nodes { id } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } }';
 
 /** One list of the graph under one key: `threads`, or `messages` of the node with an id. */
 export interface Reader {
@@ -17,7 +18,12 @@ export interface Reader {
   walk(size: number, order: Order, backward: boolean): Promise<string[]>;
 }
 
-export function createReader(skein: TestSkein, key: string, field: string, parent?: { type: string; id: string }): Reader {
+export function createReader(
+  skein: TestSkein,
+  key: string,
+  field: string,
+  parent?: { type: string; id: string },
+): Reader {
   async function page(args: Record<string, unknown>): Promise<Page> {
     const passed = Object.entries(args).map(([name, value]) => `${name}: ${written(value)}`);
     const list = `list: ${field}${passed.length > 0 ? `(${passed.join(', ')})` : ''} ${PAGE}`;
@@ -34,10 +40,12 @@ export function createReader(skein: TestSkein, key: string, field: string, paren
     page,
     async walk(size, order, backward) {
       const ids: string[] = [];
-      for (let cursor: string | null = null; ; ) {
+      for (let cursor: string | null = null; ;) {
         const { nodes, pageInfo }: Page = await page({
           order,
-          ...(backward ? { last: size, ...(cursor ? { before: cursor } : {}) } : { first: size, ...(cursor ? { after: cursor } : {}) }),
+          ...(backward
+            ? { last: size, ...(cursor ? { before: cursor } : {}) }
+            : { first: size, ...(cursor ? { after: cursor } : {}) }),
         });
         const more = backward ? pageInfo.hasPreviousPage : pageInfo.hasNextPage;
         expect(backward ? pageInfo.hasNextPage : pageInfo.hasPreviousPage).toBe(cursor !== null);
@@ -57,5 +65,7 @@ function written(value: unknown): string {
   if (typeof value === 'string') return /^[A-Z_]+$/.test(value) ? value : JSON.stringify(value);
   if (Array.isArray(value)) return `[${value.map(written).join(', ')}]`;
   if (typeof value !== 'object' || value === null) return String(value);
-  return `{ ${Object.entries(value).map(([name, item]) => `${name}: ${written(item)}`).join(', ')} }`;
+  return `{ ${Object.entries(value)
+    .map(([name, item]) => `${name}: ${written(item)}`)
+    .join(', ')} }`;
 }

@@ -13,6 +13,8 @@ import type { Rows } from './rows.ts';
 
 /** A project with one of everything, under a key that has the scope PROJECT only. */
 export interface FilledProject {
+  /** Stands in every text of it. */
+  word: string;
   key: string;
   keyId: string;
   projectId: string;
@@ -46,7 +48,9 @@ export async function fillProject(skein: TestSkein, rows: Rows, word: string): P
         name: `${word} assistant`,
         description: `${word} description`,
         instructions: `${word} instructions`,
-        tools: ['get_weather', 'get_time'].map((name) => ({ function: { name, description: word, parameters: WITH_CITY } })),
+        tools: ['get_weather', 'get_time'].map((name) => ({
+          function: { name, description: word, parameters: WITH_CITY },
+        })),
         metadata,
       },
     },
@@ -67,7 +71,12 @@ export async function fillProject(skein: TestSkein, rows: Rows, word: string): P
     expect(startRun.userErrors).toEqual([]);
     const { id } = startRun.run!;
     for await (const { runEvents: event } of skein.follow(FollowRunDocument, { runId: id }, key)) {
-      const status = event.__typename === 'RunStatusChanged' ? event.status : event.__typename === 'RunSnapshot' ? event.run.status : null;
+      const status =
+        event.__typename === 'RunStatusChanged'
+          ? event.status
+          : event.__typename === 'RunSnapshot'
+            ? event.run.status
+            : null;
       if (status === until) return id;
     }
     throw new Error(`run ${id} has ended before it was ${until}`);
@@ -85,10 +94,15 @@ export async function fillProject(skein: TestSkein, rows: Rows, word: string): P
   }
   const content = [{ text: word }, { imageFile: { fileId } }, { imageUrl: { url: `https://example.com/${word}.png` } }];
   const attachments = [{ fileId, tools: ['FILE_SEARCH' as const] }];
-  const { createMessage } = await skein.query(CreateMessageDocument, { input: { threadId, content, attachments, metadata, idempotencyKey: USED_KEY } }, key);
+  const { createMessage } = await skein.query(
+    CreateMessageDocument,
+    { input: { threadId, content, attachments, metadata, idempotencyKey: USED_KEY } },
+    key,
+  );
   expect(createMessage.userErrors).toEqual([]);
 
   return {
+    word,
     key,
     keyId: firstKey.apiKey.id,
     projectId: project.id,

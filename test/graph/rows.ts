@@ -19,7 +19,8 @@ export async function openRows({ database: { databaseUrl, dataDir } }: TestSkein
       : { host: join(dataDir, 'sock'), port: 5432, user: 'postgres', database: 'postgres', password: '', ssl: false },
   );
   await client.connect();
-  const query = async <Row extends pg.QueryResultRow>(text: string, values: unknown[] = []) => (await client.query<Row>(text, values)).rows;
+  const query = async <Row extends pg.QueryResultRow>(text: string, values: unknown[] = []) =>
+    (await client.query<Row>(text, values)).rows;
   const tables = (
     await query<{ name: string; owned: boolean }>(
       `select table_name as name, exists (select 1 from information_schema.columns c
@@ -30,7 +31,10 @@ export async function openRows({ database: { databaseUrl, dataDir } }: TestSkein
   const rowsOf = async (where: (table: (typeof tables)[number]) => string, values: unknown[]) => {
     const lines: string[] = [];
     for (const table of tables) {
-      const rows = await query<{ row: string }>(`select to_jsonb(t)::text as row from ${table.name} t where ${where(table)} order by 1`, values);
+      const rows = await query<{ row: string }>(
+        `select to_jsonb(t)::text as row from ${table.name} t where ${where(table)} order by 1`,
+        values,
+      );
       lines.push(...rows.map(({ row }) => `${table.name} ${row}`));
     }
     return lines.join('\n');
@@ -39,10 +43,13 @@ export async function openRows({ database: { databaseUrl, dataDir } }: TestSkein
     query,
     dump: () => rowsOf(() => 'true', []),
     dumpOf: (projectId) =>
-      rowsOf(({ name, where }) => {
-        if (!where) throw new Error(`Say in test/graph/rows.ts to which project rows of the table ${name} belong.`);
-        return where;
-      }, [projectId]),
+      rowsOf(
+        ({ name, where }) => {
+          if (!where) throw new Error(`Say in test/graph/rows.ts to which project rows of the table ${name} belong.`);
+          return where;
+        },
+        [projectId],
+      ),
     close: () => client.end(),
   };
 }

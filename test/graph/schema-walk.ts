@@ -22,10 +22,12 @@ export function idPlaces(schema: GraphQLSchema): string[] {
   for (const type of Object.values(schema.getTypeMap())) {
     if (isIntrospectionType(type)) continue;
     if (isInputObjectType(type)) {
-      for (const field of Object.values(type.getFields())) if (getNamedType(field.type) === GraphQLID) places.push(`${type.name}.${field.name}`);
+      for (const field of Object.values(type.getFields()))
+        if (getNamedType(field.type) === GraphQLID) places.push(`${type.name}.${field.name}`);
     } else if (isObjectType(type)) {
       for (const field of Object.values(type.getFields())) {
-        for (const arg of field.args) if (getNamedType(arg.type) === GraphQLID) places.push(`${type.name}.${field.name}(${arg.name}:)`);
+        for (const arg of field.args)
+          if (getNamedType(arg.type) === GraphQLID) places.push(`${type.name}.${field.name}(${arg.name}:)`);
       }
     }
   }
@@ -46,21 +48,23 @@ export function* idsIn(type: GraphQLInputType, value: unknown, place: string): G
   if (value == null) return;
   if (isListType(inner)) {
     for (const [i, item] of (value as unknown[]).entries()) {
-      for (const at of idsIn(inner.ofType, item, place)) yield { ...at, put: (id) => (value as unknown[]).with(i, at.put(id)) };
+      for (const at of idsIn(inner.ofType, item, place))
+        yield { ...at, put: (id) => (value as unknown[]).with(i, at.put(id)) };
     }
   } else if (isInputObjectType(inner)) {
     const fields = inner.getFields();
     for (const [name, item] of Object.entries(value)) {
       const field = fields[name];
       if (!field) throw new Error(`${inner.name} has no field ${name}`);
-      for (const at of idsIn(field.type, item, `${inner.name}.${name}`)) yield { ...at, put: (id) => ({ ...value, [name]: at.put(id) }) };
+      for (const at of idsIn(field.type, item, `${inner.name}.${name}`))
+        yield { ...at, put: (id) => ({ ...value, [name]: at.put(id) }) };
     }
   } else if (inner === GraphQLID) {
     yield { place, id: value as string, put: (id) => id };
   }
 }
 
-/** Fields of object types that can be reached by reading, `Type.field`, but those of connections' and payloads' makings. */
+/** Fields of all object types that can be reached from some of them, as `Type.field`. */
 export function fieldsFrom(schema: GraphQLSchema, roots: readonly GraphQLObjectType[]): string[] {
   const seen = new Set<string>();
   const fields: string[] = [];
@@ -82,15 +86,24 @@ export function fieldsFrom(schema: GraphQLSchema, roots: readonly GraphQLObjectT
  * A selection of everything below a type, `depth` objects deep, with aliases that never collide. A type is not entered
  * again within itself. What is selected is noted in `asked`, as `Type.field`.
  */
-export function everything(schema: GraphQLSchema, type: GraphQLNamedType, depth: number, asked: Set<string>, within: string[] = []): string {
+export function everything(
+  schema: GraphQLSchema,
+  type: GraphQLNamedType,
+  depth: number,
+  asked: Set<string>,
+  within: string[] = [],
+): string {
   if (isAbstractType(type)) {
-    const members = schema.getPossibleTypes(type).map((member) => `... on ${member.name} ${everything(schema, member, depth, asked, within)}`);
+    const members = schema
+      .getPossibleTypes(type)
+      .map((member) => `... on ${member.name} ${everything(schema, member, depth, asked, within)}`);
     return `{ __typename ${members.join(' ')} }`;
   }
   if (!isObjectType(type)) return '';
   const parts = ['__typename'];
   for (const field of Object.values(type.getFields())) {
-    if (field.args.some(isRequiredArgument)) throw new Error(`${type.name}.${field.name} needs an argument: say which in test/graph`);
+    if (field.args.some(isRequiredArgument))
+      throw new Error(`${type.name}.${field.name} needs an argument: say which in test/graph`);
     const of = getNamedType(field.type);
     const leaf = isLeafType(of);
     if (!leaf && (depth === 0 || within.includes(of.name))) continue;

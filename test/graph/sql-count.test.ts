@@ -105,7 +105,10 @@ pg.Client.prototype.query = function count(this: pg.Client, ...args: unknown[]):
   const answer = (original as (...args: unknown[]) => unknown).apply(this, args);
   if (!into) return answer;
   const [config] = args;
-  const entry: Counted = { text: typeof config === 'string' ? config : String((config as { text?: string }).text), rows: 0 };
+  const entry: Counted = {
+    text: typeof config === 'string' ? config : String((config as { text?: string }).text),
+    rows: 0,
+  };
   into.push(entry);
   void Promise.resolve(answer as Promise<{ rows?: unknown[] }>).then(
     (result) => (entry.rows = result?.rows?.length ?? 0),
@@ -117,13 +120,20 @@ pg.Client.prototype.query = function count(this: pg.Client, ...args: unknown[]):
 // The worker's and the tail's own business, which goes on beside the query.
 const BACKGROUND = /lease_until|expires_at < now\(\)|unnest\(\$1::text\[\]\) t\(id\)|^(begin|commit)$/i;
 
-async function counted<Result>(work: () => Promise<Result>): Promise<{ result: Result; statements: number; rows: number; texts: string[] }> {
+async function counted<Result>(
+  work: () => Promise<Result>,
+): Promise<{ result: Result; statements: number; rows: number; texts: string[] }> {
   const all: Counted[] = [];
   counting = all;
   try {
     const result = await work();
     const own = all.filter(({ text }) => !BACKGROUND.test(text));
-    return { result, statements: own.length, rows: own.reduce((sum, { rows }) => sum + rows, 0), texts: own.map(({ text }) => text) };
+    return {
+      result,
+      statements: own.length,
+      rows: own.reduce((sum, { rows }) => sum + rows, 0),
+      texts: own.map(({ text }) => text),
+    };
   } finally {
     counting = null;
   }
@@ -148,7 +158,11 @@ async function conversation(runs: number): Promise<string> {
   const threadId = await stage.createThread();
   for (let i = 0; i < runs; i++) {
     stage.scenes.push(calls([{ arguments: '{}' }], { text: 'I look.' }), says(['It ', 'rains']));
-    const { runId } = await stage.start({ assistantId, threadId, additionalMessages: [{ content: [{ text: `Weather ${i}?` }] }] });
+    const { runId } = await stage.start({
+      assistantId,
+      threadId,
+      additionalMessages: [{ content: [{ text: `Weather ${i}?` }] }],
+    });
     const { requiredAction } = await stage.rest(runId);
     await stage.submit(runId, { [requiredAction!.toolCalls[0]!.id]: 'rain' });
     await stage.follow(runId);
@@ -166,26 +180,31 @@ async function stillWriting(threadId: string): Promise<{ live: LiveScene; runId:
 }
 
 describe('a whole conversation', () => {
-  test('costs the same statements for 1, 20 and 100 messages, and rows as many as are asked for', { timeout: 60_000 }, async () => {
-    const threadId = await conversation(34);
-    await stage.app.query(Deep, { id: threadId, first: 1 });
-    const costs = [];
-    for (const first of [1, 20, 100]) {
-      const { result, statements, rows } = await counted(() => stage.app.query(Deep, { id: threadId, first }));
-      const { nodes } = result.thread!.messages;
-      expect(nodes).toHaveLength(first);
-      const runs = new Map(nodes.flatMap(({ run }) => (run ? [[run.id, run]] : [])));
-      const steps = [...runs.values()].flatMap((run) => run.steps.nodes);
-      for (const run of runs.values()) expect(run.steps.nodes).toHaveLength(3);
-      // The thread, a page and one message more, each run and its steps once, and the messages that the steps lead to.
-      const reached = 1 + (first + 1) + runs.size + steps.length + steps.filter(({ details }) => 'messageId' in details).length;
-      expect(rows).toBeLessThanOrEqual(reached + 2);
-      costs.push(statements);
-    }
-    expect(costs[0]).toBeLessThanOrEqual(costs[1]!); // a user's message alone reaches no run
-    expect(costs[1]).toBe(costs[2]);
-    expect(costs[2]).toBeLessThanOrEqual(8);
-  });
+  test(
+    'costs the same statements for 1, 20 and 100 messages, and rows as many as are asked for',
+    { timeout: 60_000 },
+    async () => {
+      const threadId = await conversation(34);
+      await stage.app.query(Deep, { id: threadId, first: 1 });
+      const costs = [];
+      for (const first of [1, 20, 100]) {
+        const { result, statements, rows } = await counted(() => stage.app.query(Deep, { id: threadId, first }));
+        const { nodes } = result.thread!.messages;
+        expect(nodes).toHaveLength(first);
+        const runs = new Map(nodes.flatMap(({ run }) => (run ? [[run.id, run]] : [])));
+        const steps = [...runs.values()].flatMap((run) => run.steps.nodes);
+        for (const run of runs.values()) expect(run.steps.nodes).toHaveLength(3);
+        // The thread, a page and one message more, each run and its steps once, and the messages that the steps lead to.
+        const reached =
+          1 + (first + 1) + runs.size + steps.length + steps.filter(({ details }) => 'messageId' in details).length;
+        expect(rows).toBeLessThanOrEqual(reached + 2);
+        costs.push(statements);
+      }
+      expect(costs[0]).toBeLessThanOrEqual(costs[1]!); // a user's message alone reaches no run
+      expect(costs[1]).toBe(costs[2]);
+      expect(costs[2]).toBeLessThanOrEqual(8);
+    },
+  );
 
   test('costs the same with a message that is being written, and one more to read that', async () => {
     const threadId = await conversation(2);

@@ -8,7 +8,8 @@ import { everything } from './schema-walk.ts';
 export interface Stranger {
   /** Asks for a root field with everything below it, `depth` objects deep; fails when the answer holds a secret. */
   ask(kind: Kind, field: string, args: object, depth?: number): Promise<RawAnswer>;
-  document(kind: Kind, field: string, args: object, depth?: number): string;
+  /** The first answer of a subscription, by a socket and by SSE. */
+  follow(field: string, args: object): Promise<RawAnswer[]>;
   /** Fails when an answer holds a secret. What was sent may be repeated where the answer says what is wrong with it. */
   check(answer: RawAnswer, sent: object): void;
   /** What has been asked for so far, as `Type.field`. */
@@ -20,7 +21,13 @@ export type Kind = 'query' | 'mutation' | 'subscription';
 const ID = /\b(?:proj|key|asst|thread|msg|run|step|call|file)_([0-9a-hjkmnp-tv-z]{26})\b/g;
 
 /** `secrets` is a dump of the other project's rows: no id of them and not its word may reach the stranger. */
-export function createStranger(skein: TestSkein, schema: GraphQLSchema, key: string, other: FilledProject, secrets: string): Stranger {
+export function createStranger(
+  skein: TestSkein,
+  schema: GraphQLSchema,
+  key: string,
+  other: FilledProject,
+  secrets: string,
+): Stranger {
   const hidden = [...new Set([...secrets.matchAll(ID)].map(([, id]) => id!)), other.word];
   const asked = new Set<string>();
 
@@ -39,14 +46,22 @@ export function createStranger(skein: TestSkein, schema: GraphQLSchema, key: str
     for (const [text, blame] of texts(answer)) {
       for (const secret of hidden) {
         if (!text.includes(secret)) continue;
-        expect(blame && echo.includes(secret) ? null : text, `${JSON.stringify(sent)} was answered with ${JSON.stringify(answer).slice(0, 2000)}`).toBeNull();
+        expect(
+          blame && echo.includes(secret) ? null : text,
+          `${JSON.stringify(sent)} was answered with ${JSON.stringify(answer).slice(0, 2000)}`,
+        ).toBeNull();
       }
     }
   };
   return {
     asked,
-    document,
     check,
+    async follow(name, args) {
+      const query = document('subscription', name, args, 1);
+      const answers = [await bySocket(skein, key, query, args), await bySse(skein, key, query, args)];
+      for (const answer of answers) check(answer, args);
+      return answers;
+    },
     async ask(kind, name, args, depth) {
       const answer = await skein.raw(document(kind, name, args, depth), args, key);
       check(answer, args);
@@ -55,13 +70,41 @@ export function createStranger(skein: TestSkein, schema: GraphQLSchema, key: str
   };
 }
 
+async function bySocket(skein: TestSkein, key: string, query: string, variables: object): Promise<RawAnswer> {
+  for await (const answer of skein.socket(key).iterate({ query, variables: { ...variables } }))
+    return answer as RawAnswer;
+  throw new Error('the subscription has ended without an answer');
+}
+
+async function bySse(skein: TestSkein, key: string, query: string, variables: object): Promise<RawAnswer> {
+  const left = new AbortController();
+  const response = await fetch(`${skein.url}/graphql`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', accept: 'text/event-stream', authorization: `Bearer ${key}` },
+    body: JSON.stringify({ query, variables }),
+    signal: left.signal,
+  });
+  let text = '';
+  for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
+    text += chunk;
+    if (/^data: ?\{.*\n/m.test(text)) break;
+  }
+  left.abort();
+  return JSON.parse(/^data: ?(\{.*)$/m.exec(text)?.[1] ?? text) as RawAnswer;
+}
+
 export function rootOf(schema: GraphQLSchema, kind: Kind): GraphQLObjectType {
-  const root = { query: schema.getQueryType(), mutation: schema.getMutationType(), subscription: schema.getSubscriptionType() }[kind];
+  const root = {
+    query: schema.getQueryType(),
+    mutation: schema.getMutationType(),
+    subscription: schema.getSubscriptionType(),
+  }[kind];
   if (!root) throw new Error(`the graph has no ${kind}`);
   return root;
 }
 
-export const fieldOf = (schema: GraphQLSchema, kind: Kind, name: string): GraphQLField<unknown, unknown> => rootOf(schema, kind).getFields()[name]!;
+export const fieldOf = (schema: GraphQLSchema, kind: Kind, name: string): GraphQLField<unknown, unknown> =>
+  rootOf(schema, kind).getFields()[name]!;
 
 const list = (items: string[]): string => (items.length > 0 ? `(${items.join(', ')})` : '');
 

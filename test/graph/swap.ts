@@ -16,7 +16,13 @@ export const idsOf = (schema: GraphQLSchema, kind: Kind, name: string, args: obj
   });
 
 /** Everything that is tried, once with each of the other project's ids in the place of the own one, and once with all. */
-export function swap(schema: GraphQLSchema, kind: Kind, name: string, mine: object[], theirs: object[]): { args: object; places: string[] }[] {
+export function swap(
+  schema: GraphQLSchema,
+  kind: Kind,
+  name: string,
+  mine: object[],
+  theirs: object[],
+): { args: object; places: string[] }[] {
   return mine.flatMap((tried, i) => {
     const own = idsOf(schema, kind, name, argsOf(kind, tried));
     const all = argsOf(kind, theirs[i]!);

@@ -41,7 +41,9 @@ describe('what the offline model says', () => {
     ['Please say "good morning"', 'good morning'],
     ['count to 4', '1 2 3 4'],
     ['Write 3 words', 'word1 word2 word3'],
-  ])('%s', async (asked, answer) => expect(await say(asked)).toBe(`I am Skein's offline model, not a language model. ${answer}`));
+  ])('%s', async (asked, answer) =>
+    expect(await say(asked)).toBe(`I am Skein's offline model, not a language model. ${answer}`),
+  );
 
   test('the same request is answered the same, call ids included', async () => {
     const request = requestOf('call get_weather in Oslo', { tools: [WEATHER] });

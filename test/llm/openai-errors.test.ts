@@ -141,7 +141,12 @@ describe('what a failing connection means', () => {
   });
 
   test('something that does not speak HTTP: hopeless', async () => {
-    const other = net.createServer((socket) => socket.on('error', () => {}).resume().end('SSH-2.0-OpenSSH_9.2\r\n'));
+    const other = net.createServer((socket) =>
+      socket
+        .on('error', () => {})
+        .resume()
+        .end('SSH-2.0-OpenSSH_9.2\r\n'),
+    );
     await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
     const { port } = other.address() as net.AddressInfo;
     const lost = createOpenAi({ apiKey: KEY, baseUrl: `http://127.0.0.1:${port}`, timeoutMs: 300, logger });

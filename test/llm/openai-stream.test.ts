@@ -182,10 +182,7 @@ describe('how servers send tool calls', () => {
         [call({ index: 1 }, { arguments: '{"y":2}' })],
       ],
     ],
-    [
-      'whole and in one delta, without index',
-      [[call({ id: 'a' }, F), call({ id: 'b' }, G)]],
-    ],
+    ['whole and in one delta, without index', [[call({ id: 'a' }, F), call({ id: 'b' }, G)]]],
     [
       'with arguments as an object',
       [
@@ -223,10 +220,7 @@ describe('how servers send tool calls', () => {
         [call({ id: 'a' }, { arguments: ':1}' }), call({ id: 'b' }, { arguments: ':2}' })],
       ],
     ],
-    [
-      'with numbers that do not begin at 0',
-      [[call({ index: 3, id: 'a' }, F)], [call({ index: 7, id: 'b' }, G)]],
-    ],
+    ['with numbers that do not begin at 0', [[call({ index: 3, id: 'a' }, F)], [call({ index: 7, id: 'b' }, G)]]],
   ])('%s', async (_name, deltas) => {
     expect(callsOf(await calls(...deltas))).toEqual([A, B]);
   });

@@ -14,8 +14,10 @@ describeLlm('openai', async () => {
   mock.on({ hasToolResult: true, toolResultContains: 'sunny' }, { content: 'It says: 21 degrees and sunny' });
   mock.onMessage(/^say /, ({ messages }) => ({ content: String(messages.at(-1)?.content).slice(4) }));
   mock.onMessage(/^Ada is 36/, { content: '{"age": 36}' });
-  mock.onMessage(/^write 500/, ({ max_completion_tokens: limit }) =>
-    limit ? { content: words(5), finishReason: 'length' } : { content: words(500) },
+  mock.onMessage(
+    /^write 500/,
+    ({ max_completion_tokens: limit }) =>
+      limit ? { content: words(5), finishReason: 'length' } : { content: words(500) },
     { streamingProfile: { tps: 200 } },
   );
   const call = (name: string, city: string) => ({ name, arguments: JSON.stringify({ city }) });

@@ -20,7 +20,9 @@ const TRANSITIONS: [from: RunStatus[], to: RunStatus][] = [
 describe('what a run may become', () => {
   test('is what the lifecycle says, and nothing else', () => {
     const allowed = new Set(TRANSITIONS.flatMap(([froms, to]) => froms.map((from) => `${from} -> ${to}`)));
-    const table = new Set(RUN_STATUSES.flatMap((from) => RUN_STATUSES.filter((to) => mayBecome(from, to)).map((to) => `${from} -> ${to}`)));
+    const table = new Set(
+      RUN_STATUSES.flatMap((from) => RUN_STATUSES.filter((to) => mayBecome(from, to)).map((to) => `${from} -> ${to}`)),
+    );
     expect(table).toEqual(allowed);
   });
 
@@ -29,7 +31,8 @@ describe('what a run may become', () => {
   });
 
   test('reads the same backwards', () => {
-    for (const to of RUN_STATUSES) for (const from of RUN_STATUSES) expect(before(to).includes(from)).toBe(mayBecome(from, to));
+    for (const to of RUN_STATUSES)
+      for (const from of RUN_STATUSES) expect(before(to).includes(from)).toBe(mayBecome(from, to));
   });
 
   test('is asked of the table by everything that sets a status', () => {
@@ -40,8 +43,16 @@ describe('what a run may become', () => {
     expect(writers).toEqual(['runs/rows.ts']);
     const savers = readdirSync(join(source, 'runs'), { recursive: true, encoding: 'utf8' })
       .filter((file) => file.endsWith('.ts') && file !== 'rows.ts')
-      .flatMap((file) => [...readFileSync(join(source, 'runs', file), 'utf8').matchAll(/saveRun\(tx, (\w+)/g)].map(([, name]) => [file, name!]))
-      .filter(([file, name]) => !new RegExp(`const ${name} = moved\\(`).test(readFileSync(join(source, 'runs', file!), 'utf8')));
+      .flatMap((file) =>
+        [...readFileSync(join(source, 'runs', file), 'utf8').matchAll(/saveRun\(tx, (\w+)/g)].map(([, name]) => [
+          file,
+          name!,
+        ]),
+      )
+      .filter(
+        ([file, name]) =>
+          !new RegExp(`const ${name} = moved\\(`).test(readFileSync(join(source, 'runs', file!), 'utf8')),
+      );
     expect(savers).toEqual([]);
   });
 });

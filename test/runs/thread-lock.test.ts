@@ -45,7 +45,9 @@ describe('a thread with an active run', () => {
     const [first] = await messagesOf(threadId);
     const { runId } = await stage.start({ threadId });
     await asked;
-    const busy = [{ __typename: 'ThreadBusyError', code: 'THREAD_BUSY', activeRun: { id: runId, status: 'IN_PROGRESS' } }];
+    const busy = [
+      { __typename: 'ThreadBusyError', code: 'THREAD_BUSY', activeRun: { id: runId, status: 'IN_PROGRESS' } },
+    ];
     const said = await stage.say(threadId, 'Wait');
     expect(said).toMatchObject({ message: null, userErrors: busy });
     expect(said.userErrors[0]!.message).toBe(`Can't add messages to ${threadId} while a run ${runId} is active.`);
@@ -59,14 +61,18 @@ describe('a thread with an active run', () => {
     expect((await messagesOf(threadId)).map(({ text }) => text)).toEqual(['Hello']);
     await stage.cancel(runId);
     await stage.follow(runId);
-    expect((await stage.app.query(DeleteMessageDocument, { input: { messageId: first!.id } })).deleteMessage.deletedId).toBe(first!.id);
+    expect(
+      (await stage.app.query(DeleteMessageDocument, { input: { messageId: first!.id } })).deleteMessage.deletedId,
+    ).toBe(first!.id);
   });
 
   test('stays taken while the run waits for tool outputs', async () => {
     stage.scenes.push(calls([{ arguments: '{}' }]));
     const { runId, threadId } = await stage.start({ tools: [WEATHER] });
     await stage.rest(runId);
-    expect((await stage.say(threadId, 'Wait')).userErrors).toMatchObject([{ code: 'THREAD_BUSY', activeRun: { status: 'REQUIRES_ACTION' } }]);
+    expect((await stage.say(threadId, 'Wait')).userErrors).toMatchObject([
+      { code: 'THREAD_BUSY', activeRun: { status: 'REQUIRES_ACTION' } },
+    ]);
     await stage.cancel(runId);
     expect((await stage.say(threadId, 'Now')).userErrors).toEqual([]);
   });
@@ -76,7 +82,9 @@ describe('a thread with an active run', () => {
     stage.scenes.push(scene);
     const { runId, threadId } = await stage.start();
     const stream = await asked;
-    const { updateThread } = await stage.app.query(UpdateThreadDocument, { input: { threadId, title: 'Renamed', metadata: { a: 'b' } } });
+    const { updateThread } = await stage.app.query(UpdateThreadDocument, {
+      input: { threadId, title: 'Renamed', metadata: { a: 'b' } },
+    });
     expect(updateThread).toMatchObject({ thread: { title: 'Renamed', metadata: { a: 'b' } }, userErrors: [] });
     const { updateRun } = await stage.app.query(UpdateRun, { input: { runId, metadata: { c: 'd' } } });
     expect(updateRun).toMatchObject({ run: { metadata: { c: 'd' }, status: 'IN_PROGRESS' }, userErrors: [] });
@@ -96,7 +104,8 @@ describe('a thread with an active run', () => {
       const { runId, cursor } = await stage.start({ threadId, assistantId });
       let answered: ReturnType<Stage['say']> | null = null;
       for await (const { runEvents } of stage.app.follow(FollowRunDocument, { runId, after: cursor })) {
-        if (runEvents.__typename === 'RunStatusChanged' && isFinal(runEvents.status)) answered = stage.say(threadId, `message ${round}`);
+        if (runEvents.__typename === 'RunStatusChanged' && isFinal(runEvents.status))
+          answered = stage.say(threadId, `message ${round}`);
       }
       expect((await answered!).userErrors).toEqual([]);
     }

@@ -26,7 +26,9 @@ describe('tool outputs', () => {
   test('are taken all at once, in any order, and the run goes on', async () => {
     const { runId, a, b } = await waiting();
     const before = await stage.details(runId);
-    expect(before.steps.nodes).toMatchObject([{ type: 'TOOL_CALLS', status: 'IN_PROGRESS', details: { toolCalls: [{ output: null }, { output: null }] } }]);
+    expect(before.steps.nodes).toMatchObject([
+      { type: 'TOOL_CALLS', status: 'IN_PROGRESS', details: { toolCalls: [{ output: null }, { output: null }] } },
+    ]);
     const { run: resumed, userErrors } = await stage.submit(runId, { [b]: 'snow', [a]: 'sun' });
     expect(userErrors).toEqual([]);
     expect(['QUEUED', 'IN_PROGRESS', 'COMPLETED']).toContain(resumed!.status); // a worker may be quick
@@ -35,7 +37,12 @@ describe('tool outputs', () => {
     expect(run).toMatchObject({ status: 'COMPLETED', requiredAction: null, attempt: 1, expiresAt: null });
     expect(run.steps.nodes[0]).toMatchObject({
       status: 'COMPLETED',
-      details: { toolCalls: [{ id: a, status: 'COMPLETED', output: 'sun' }, { id: b, status: 'COMPLETED', output: 'snow' }] },
+      details: {
+        toolCalls: [
+          { id: a, status: 'COMPLETED', output: 'sun' },
+          { id: b, status: 'COMPLETED', output: 'snow' },
+        ],
+      },
     });
     expect(run.steps.nodes[0]!.completedAt).not.toBeNull();
   });
@@ -45,7 +52,10 @@ describe('tool outputs', () => {
     const submit = async (toolOutputs: { toolCallId: string; output: string }[]) =>
       (await stage.app.query(SubmitToolOutputsDocument, { input: { runId, toolOutputs } })).submitToolOutputs;
     const missing = await submit([{ toolCallId: a, output: 'x' }]);
-    expect(missing).toMatchObject({ run: null, userErrors: [{ code: 'INVALID_INPUT', path: ['input', 'toolOutputs'] }] });
+    expect(missing).toMatchObject({
+      run: null,
+      userErrors: [{ code: 'INVALID_INPUT', path: ['input', 'toolOutputs'] }],
+    });
     expect(missing.userErrors[0]!.message).toBe(`Expected tool outputs for call_ids ['${a}', '${b}'], got ['${a}']`);
     for (const ids of [[], [a, a], [a, b, 'call_none'], [a, 'call_none'], [a, b, b]]) {
       const { run, userErrors } = await submit(ids.map((toolCallId) => ({ toolCallId, output: 'x' })));
@@ -53,7 +63,10 @@ describe('tool outputs', () => {
       expect(userErrors).toMatchObject([{ code: 'INVALID_INPUT' }]);
     }
     const run = await stage.details(runId);
-    expect(run).toMatchObject({ status: 'REQUIRES_ACTION', steps: { nodes: [{ details: { toolCalls: [{ output: null }, { output: null }] } }] } });
+    expect(run).toMatchObject({
+      status: 'REQUIRES_ACTION',
+      steps: { nodes: [{ details: { toolCalls: [{ output: null }, { output: null }] } }] },
+    });
     expect(run.requiredAction!.toolCalls).toHaveLength(2);
     expect(stage.model.requests).toHaveLength(1);
     await stage.cancel(runId);
@@ -62,10 +75,16 @@ describe('tool outputs', () => {
   test('are less than 512 kB in all, counted in bytes', async () => {
     const { runId, a, b } = await waiting();
     const limit = 512 * 1024;
-    for (const [one, two] of [['x'.repeat(limit), ''], ['x'.repeat(limit / 2), 'é'.repeat(limit / 4)]] as const) {
+    for (const [one, two] of [
+      ['x'.repeat(limit), ''],
+      ['x'.repeat(limit / 2), 'é'.repeat(limit / 4)],
+    ] as const) {
       const { userErrors } = await stage.submit(runId, { [a]: one, [b]: two });
       expect(userErrors).toMatchObject([
-        { code: 'INVALID_INPUT', message: "'tool_outputs' too large: the combined tool outputs must be less than 512kb." },
+        {
+          code: 'INVALID_INPUT',
+          message: "'tool_outputs' too large: the combined tool outputs must be less than 512kb.",
+        },
       ]);
     }
     expect((await stage.submit(runId, { [a]: 'x'.repeat(limit - 1), [b]: '' })).userErrors).toEqual([]);
@@ -82,24 +101,41 @@ describe('tool outputs', () => {
     expect(await stage.submit(runId, outputs)).toMatchObject({ run: { status: 'COMPLETED' }, userErrors: [] });
     expect(await stage.submit(runId, { ...outputs, [b]: 'rain' })).toMatchObject({
       run: null,
-      userErrors: [{ code: 'WRONG_RUN_STATUS', status: 'COMPLETED', message: 'Runs in status "COMPLETED" do not accept tool outputs.' }],
+      userErrors: [
+        {
+          code: 'WRONG_RUN_STATUS',
+          status: 'COMPLETED',
+          message: 'Runs in status "COMPLETED" do not accept tool outputs.',
+        },
+      ],
     });
     expect(stage.model.requests).toHaveLength(2);
   });
 
   test('go to a run of this project only', async () => {
-    expect(await stage.submit('run_00000000000000000000000000', { call_x: 'x' })).toMatchObject({ run: null, userErrors: [{ code: 'NOT_FOUND' }] });
+    expect(await stage.submit('run_00000000000000000000000000', { call_x: 'x' })).toMatchObject({
+      run: null,
+      userErrors: [{ code: 'NOT_FOUND' }],
+    });
   });
 
   test('of several turns stay in the prompt, turn by turn', async () => {
-    stage.scenes.push(calls([{ id: 'one', arguments: '{"n":1}' }]), calls([{ id: 'two', arguments: '{"n":2}' }]), says('Both'));
+    stage.scenes.push(
+      calls([{ id: 'one', arguments: '{"n":1}' }]),
+      calls([{ id: 'two', arguments: '{"n":2}' }]),
+      says('Both'),
+    );
     const { runId } = await stage.start({ tools: [WEATHER] });
     for (const output of ['first', 'second']) {
       const { requiredAction } = await stage.rest(runId);
       await stage.submit(runId, { [requiredAction!.toolCalls[0]!.id]: output });
     }
     await stage.follow(runId);
-    expect(bodies(stage.model)[2]!.messages.slice(1).map(({ role, content, tool_call_id: id }: Record<string, unknown>) => [role, id ?? content])).toEqual([
+    expect(
+      bodies(stage.model)[2]!
+        .messages.slice(1)
+        .map(({ role, content, tool_call_id: id }: Record<string, unknown>) => [role, id ?? content]),
+    ).toEqual([
       ['assistant', null],
       ['tool', 'one'],
       ['assistant', null],

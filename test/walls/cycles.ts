@@ -31,7 +31,9 @@ export type Step = (from: string, to: string) => boolean;
 export function wayRound(group: readonly string[], edges: Edges, through: Step): string[] | null {
   const steps = (from: string): string[] => (edges.get(from) ?? []).filter((to) => group.includes(to));
   for (const start of [...group].sort()) {
-    const ways = steps(start).filter((to) => through(start, to)).map((to) => [start, to]);
+    const ways = steps(start)
+      .filter((to) => through(start, to))
+      .map((to) => [start, to]);
     const seen = new Set<string>();
     for (const way of ways) {
       const last = way.at(-1) ?? start;

@@ -10,6 +10,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   config: { may: [] },
   errors: { may: [] },
   ids: { may: [] },
+  cork: { may: [] },
   db: { may: [] },
   llm: { may: [] },
   sandbox: { may: [] },

@@ -65,8 +65,8 @@ function wallBetween(from: string, to: string, { typeOnly }: Import): string | n
   if (b.kind === 'outside') return 'that is outside of src';
   if (b.kind === 'root') return 'the composition root is imported by nobody';
   if (b.kind === 'setup') return 'set-up is imported by nobody';
-  if (['config', 'errors', 'ids'].includes(a.room)) return `${a.room} imports nothing of ours`;
-  if (b.room === 'errors' || b.room === 'ids') return null;
+  if (['config', 'errors', 'ids', 'cork'].includes(a.room)) return `${a.room} imports nothing of ours`;
+  if (['errors', 'ids', 'cork'].includes(b.room)) return null;
   if (a.room === 'client' || a.room === 'playground') {
     if (a.room === b.room || mayImport(a.room, b.room, typeOnly)) return null;
     if (to.startsWith('src/generated/graphql/')) return null;
@@ -114,10 +114,12 @@ function below(room: string): Set<string> {
 /** No file waits for itself to load. Types may meet in a circle, but not across a wall. */
 function breachesByCycle(sources: readonly Source[]): Breach[] {
   const edges = (keep: (item: Import) => boolean): Edges =>
-    new Map(sources.map((source) => {
-      const ours = source.imports.filter((item) => keep(item) && item.specifier?.startsWith('.'));
-      return [source.path, ours.map((item) => target(source, item))];
-    }));
+    new Map(
+      sources.map((source) => {
+        const ours = source.imports.filter((item) => keep(item) && item.specifier?.startsWith('.'));
+        return [source.path, ours.map((item) => target(source, item))];
+      }),
+    );
   const acrossRooms: Step = (from, to) => placeOf(from).room !== placeOf(to).room;
   const describe = (graph: Edges, through: Step, what: string): Breach[] =>
     cycles(graph).flatMap((group) => {
@@ -125,8 +127,16 @@ function breachesByCycle(sources: readonly Source[]): Breach[] {
       return way ? [{ rule: 'cycle', text: `${way.join(' → ')}: ${what}` }] : [];
     });
   return [
-    ...describe(edges((item) => !item.typeOnly), () => true, 'these files load each other'),
-    ...describe(edges(() => true), acrossRooms, 'these files of several rooms know each other'),
+    ...describe(
+      edges((item) => !item.typeOnly),
+      () => true,
+      'these files load each other',
+    ),
+    ...describe(
+      edges(() => true),
+      acrossRooms,
+      'these files of several rooms know each other',
+    ),
   ];
 }
 
@@ -146,7 +156,10 @@ function placeOf(path: string): Place {
 
 /** `@scope/name` or `name` of a specifier; Node's own modules with their prefix. */
 function packageOf(specifier: string): string {
-  const name = specifier.split('/').slice(0, specifier.startsWith('@') ? 2 : 1).join('/');
+  const name = specifier
+    .split('/')
+    .slice(0, specifier.startsWith('@') ? 2 : 1)
+    .join('/');
   return name === 'child_process' || name === 'worker_threads' ? `node:${name}` : name;
 }
 

@@ -61,7 +61,10 @@ export const Assistant = builder.objectRef<AssistantRow>('Assistant').implement(
       description: 'What answers must be.',
       resolve: ({ responseFormat }) => responseFormat,
     }),
-    temperature: t.exposeFloat('temperature', { nullable: true, description: "0 to 2; null = the model server's default." }),
+    temperature: t.exposeFloat('temperature', {
+      nullable: true,
+      description: "0 to 2; null = the model server's default.",
+    }),
     topP: t.exposeFloat('topP', { nullable: true, description: "0 to 1; null = the model server's default." }),
     reasoningEffort: t.field({
       type: ReasoningEffort,
@@ -69,7 +72,10 @@ export const Assistant = builder.objectRef<AssistantRow>('Assistant').implement(
       description: "For reasoning models; null = the model server's default.",
       resolve: ({ reasoningEffort }) => reasoningEffort as never,
     }),
-    metadata: t.expose('metadata', { type: 'JSON', description: 'Up to 16 pairs of text: keys up to 64, values up to 512 characters.' }),
+    metadata: t.expose('metadata', {
+      type: 'JSON',
+      description: 'Up to 16 pairs of text: keys up to 64, values up to 512 characters.',
+    }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
     updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When it was last changed.' }),
   }),
@@ -101,7 +107,12 @@ builder.queryField('assistants', (t) =>
       }),
     },
     resolve: (_root, { search, ...page }, { load, viewer }) =>
-      load.page(projectAssistants, viewer.projectId, page, search ? matching(search, ['name', 'description']) : undefined),
+      load.page(
+        projectAssistants,
+        viewer.projectId,
+        page,
+        search ? matching(search, ['name', 'description']) : undefined,
+      ),
   }),
 );
 
@@ -145,20 +156,25 @@ const AssistantChangeChecked = z.object({
 });
 
 type InputFields = Parameters<typeof mutation>[1]['fields'];
-const inputFields = (create: boolean): InputFields => (t) => ({
-  ...(create ? {} : { assistantId: t.id({ required: true, description: 'Id of the assistant.' }) }),
-  model: t.string({ required: create, description: 'Name of a model that the model server knows, up to 256 characters.' }),
-  name: t.string({ description: 'Up to 256 characters.' }),
-  description: t.string({ description: 'For people, up to 512 characters.' }),
-  instructions: t.string({ description: 'System message of its runs, up to 256 000 characters.' }),
-  tools: t.field({ type: [ToolInput], description: 'What the model may use, up to 128, none twice.' }),
-  toolResources: t.field({ type: ToolResourcesInput, description: 'What the hosted tools work on.' }),
-  responseFormat: t.field({ type: ResponseFormatInput, description: 'What answers must be. Default AUTO.' }),
-  temperature: t.float({ description: '0 to 2.' }),
-  topP: t.float({ description: '0 to 1.' }),
-  reasoningEffort: t.field({ type: ReasoningEffort, description: 'For reasoning models.' }),
-  metadata: t.field({ type: 'JSON', description: 'Up to 16 pairs of text; replaces all that was there.' }),
-});
+const inputFields =
+  (create: boolean): InputFields =>
+  (t) => ({
+    ...(create ? {} : { assistantId: t.id({ required: true, description: 'Id of the assistant.' }) }),
+    model: t.string({
+      required: create,
+      description: 'Name of a model that the model server knows, up to 256 characters.',
+    }),
+    name: t.string({ description: 'Up to 256 characters.' }),
+    description: t.string({ description: 'For people, up to 512 characters.' }),
+    instructions: t.string({ description: 'System message of its runs, up to 256 000 characters.' }),
+    tools: t.field({ type: [ToolInput], description: 'What the model may use, up to 128, none twice.' }),
+    toolResources: t.field({ type: ToolResourcesInput, description: 'What the hosted tools work on.' }),
+    responseFormat: t.field({ type: ResponseFormatInput, description: 'What answers must be. Default AUTO.' }),
+    temperature: t.float({ description: '0 to 2.' }),
+    topP: t.float({ description: '0 to 1.' }),
+    reasoningEffort: t.field({ type: ReasoningEffort, description: 'For reasoning models.' }),
+    metadata: t.field({ type: 'JSON', description: 'Up to 16 pairs of text; replaces all that was there.' }),
+  });
 
 const result = { name: 'assistant', type: Assistant };
 
@@ -176,7 +192,8 @@ createMutation('createAssistant', {
 });
 
 mutation('updateAssistant', {
-  description: 'Changes an assistant: what is given replaces what was there, what is left out stays. Runs that have started keep what they started with.',
+  description:
+    'Changes an assistant: what is given replaces what was there, what is left out stays. Runs that have started keep what they started with.',
   fields: inputFields(false),
   validate: AssistantChangeChecked,
   result: { ...result, description: 'The assistant as it is now.' },

@@ -11,9 +11,16 @@ export async function checkFiles({ load }: Context, files: { id: string; path: P
 }
 
 /** Refuses resources that the caller cannot see. */
-export async function checkToolResources(context: Context, { codeInterpreter, fileSearch }: ToolResources, path: Path): Promise<void> {
+export async function checkToolResources(
+  context: Context,
+  { codeInterpreter, fileSearch }: ToolResources,
+  path: Path,
+): Promise<void> {
   const [store] = fileSearch?.vectorStoreIds ?? [];
   if (store !== undefined) throw new NotFoundError('vector store', store, [...path, 'fileSearch', 'vectorStoreIds', 0]);
   const fileIds = codeInterpreter?.fileIds ?? [];
-  await checkFiles(context, fileIds.map((id, i) => ({ id, path: [...path, 'codeInterpreter', 'fileIds', i] })));
+  await checkFiles(
+    context,
+    fileIds.map((id, i) => ({ id, path: [...path, 'codeInterpreter', 'fileIds', i] })),
+  );
 }

@@ -2,21 +2,32 @@ import { z } from 'zod';
 import { builder } from '../../graphql/builder.ts';
 import { jsonSchema, number, optional, text } from '../../graphql/validation.ts';
 import { File, fileById } from '../../files/schema.ts';
-import { type FunctionSetting, REASONING_EFFORTS, type ResponseFormat, type ToolResources, type ToolSetting } from '../settings.ts';
+import {
+  type FunctionSetting,
+  REASONING_EFFORTS,
+  type ResponseFormat,
+  type ToolResources,
+  type ToolSetting,
+} from '../settings.ts';
 
 /** Tools, formats and resources: what assistants, threads and runs have in common, as types, inputs and checks. */
 
 export const ReasoningEffort = builder.enumType('ReasoningEffort', {
   description: 'How much a reasoning model thinks before it answers. Others ignore it or refuse it.',
   values: Object.fromEntries(
-    REASONING_EFFORTS.map((effort) => [effort, { description: `\`${effort.toLowerCase()}\` on the model server's wire.` }]),
+    REASONING_EFFORTS.map((effort) => [
+      effort,
+      { description: `\`${effort.toLowerCase()}\` on the model server's wire.` },
+    ]),
   ) as Record<(typeof REASONING_EFFORTS)[number], { description: string }>,
 });
 
 export const RankingOptions = builder.objectRef<{ scoreThreshold: number }>('RankingOptions').implement({
   description: 'How search results are ranked.',
   fields: (t) => ({
-    scoreThreshold: t.exposeFloat('scoreThreshold', { description: 'Results that score below this, 0 to 1, are left out.' }),
+    scoreThreshold: t.exposeFloat('scoreThreshold', {
+      description: 'Results that score below this, 0 to 1, are left out.',
+    }),
   }),
 });
 
@@ -33,27 +44,45 @@ const CodeInterpreterTool = builder
   });
 
 const FileSearchTool = builder.objectRef<ToolSetting & { type: 'fileSearch' }>('FileSearchTool').implement({
-  description: "Searches the vector stores of the assistant and of the thread.",
+  description: 'Searches the vector stores of the assistant and of the thread.',
   fields: (t) => ({
-    maxNumResults: t.exposeInt('maxNumResults', { nullable: true, description: "Results of one search, 1 to 50; null = the server's default." }),
-    rankingOptions: t.field({ type: RankingOptions, nullable: true, description: 'How results are ranked.', resolve: (tool) => tool.rankingOptions }),
+    maxNumResults: t.exposeInt('maxNumResults', {
+      nullable: true,
+      description: "Results of one search, 1 to 50; null = the server's default.",
+    }),
+    rankingOptions: t.field({
+      type: RankingOptions,
+      nullable: true,
+      description: 'How results are ranked.',
+      resolve: (tool) => tool.rankingOptions,
+    }),
   }),
 });
 
 const FunctionTool = builder.objectRef<FunctionSetting>('FunctionTool').implement({
   description: 'A function of the caller: the run waits in REQUIRES_ACTION for its output.',
   fields: (t) => ({
-    name: t.exposeString('name', { description: 'Name that the model calls it by: letters, digits, `_` and `-`, up to 64.' }),
+    name: t.exposeString('name', {
+      description: 'Name that the model calls it by: letters, digits, `_` and `-`, up to 64.',
+    }),
     description: t.exposeString('description', { nullable: true, description: 'What the model is told of it.' }),
-    parameters: t.field({ type: 'JSON', nullable: true, description: 'JSON Schema of its arguments; null = it takes none.', resolve: (tool) => tool.parameters }),
-    strict: t.exposeBoolean('strict', { description: 'Whether the model server must hold the arguments to the schema.' }),
+    parameters: t.field({
+      type: 'JSON',
+      nullable: true,
+      description: 'JSON Schema of its arguments; null = it takes none.',
+      resolve: (tool) => tool.parameters,
+    }),
+    strict: t.exposeBoolean('strict', {
+      description: 'Whether the model server must hold the arguments to the schema.',
+    }),
   }),
 });
 
 export const Tool = builder.unionType('Tool', {
   description: 'Something that the model may use.',
   types: [CodeInterpreterTool, FileSearchTool, FunctionTool],
-  resolveType: ({ type }) => ({ codeInterpreter: CodeInterpreterTool, fileSearch: FileSearchTool, function: FunctionTool })[type],
+  resolveType: ({ type }) =>
+    ({ codeInterpreter: CodeInterpreterTool, fileSearch: FileSearchTool, function: FunctionTool })[type],
 });
 
 const ResponseFormatType = builder.enumType('ResponseFormatType', {
@@ -71,7 +100,12 @@ const JsonSchemaFormat = builder.objectRef<ResponseFormat & { type: 'JSON_SCHEMA
   fields: (t) => ({
     name: t.exposeString('name', { description: 'Name of the format: letters, digits, `_` and `-`, up to 64.' }),
     description: t.exposeString('description', { nullable: true, description: 'What the format is for.' }),
-    schema: t.field({ type: 'JSON', nullable: true, description: 'The JSON Schema.', resolve: (format) => format.schema }),
+    schema: t.field({
+      type: 'JSON',
+      nullable: true,
+      description: 'The JSON Schema.',
+      resolve: (format) => format.schema,
+    }),
     strict: t.exposeBoolean('strict', { description: 'Whether the model server must hold answers to the schema.' }),
   }),
 });
@@ -104,14 +138,26 @@ const CodeInterpreterResources = builder.objectRef<{ fileIds: string[] }>('CodeI
 
 const FileSearchResources = builder.objectRef<{ vectorStoreIds: string[] }>('FileSearchResources').implement({
   description: 'What file search looks through.',
-  fields: (t) => ({ vectorStoreIds: t.exposeIDList('vectorStoreIds', { description: 'Ids of the vector stores, up to 1.' }) }),
+  fields: (t) => ({
+    vectorStoreIds: t.exposeIDList('vectorStoreIds', { description: 'Ids of the vector stores, up to 1.' }),
+  }),
 });
 
 export const ToolResourcesRef = builder.objectRef<ToolResources>('ToolResources').implement({
   description: 'What the hosted tools work on.',
   fields: (t) => ({
-    codeInterpreter: t.field({ type: CodeInterpreterResources, nullable: true, description: 'For the code interpreter.', resolve: (resources) => resources.codeInterpreter ?? null }),
-    fileSearch: t.field({ type: FileSearchResources, nullable: true, description: 'For file search.', resolve: (resources) => resources.fileSearch ?? null }),
+    codeInterpreter: t.field({
+      type: CodeInterpreterResources,
+      nullable: true,
+      description: 'For the code interpreter.',
+      resolve: (resources) => resources.codeInterpreter ?? null,
+    }),
+    fileSearch: t.field({
+      type: FileSearchResources,
+      nullable: true,
+      description: 'For file search.',
+      resolve: (resources) => resources.fileSearch ?? null,
+    }),
   }),
 });
 
@@ -134,7 +180,9 @@ export const ToolInput = builder.inputType('ToolInput', {
           rankingOptions: f.field({
             type: builder.inputType('RankingOptionsInput', {
               description: 'How search results are ranked.',
-              fields: (r) => ({ scoreThreshold: r.float({ description: 'Leave out what scores below this, 0 to 1. Default 0.' }) }),
+              fields: (r) => ({
+                scoreThreshold: r.float({ description: 'Leave out what scores below this, 0 to 1. Default 0.' }),
+              }),
             }),
             description: 'How results are ranked.',
           }),
@@ -146,10 +194,19 @@ export const ToolInput = builder.inputType('ToolInput', {
       type: builder.inputType('FunctionToolInput', {
         description: 'A function of the caller.',
         fields: (f) => ({
-          name: f.string({ required: true, description: 'Name that the model calls it by: letters, digits, `_` and `-`, up to 64. Not that of a hosted tool.' }),
+          name: f.string({
+            required: true,
+            description:
+              'Name that the model calls it by: letters, digits, `_` and `-`, up to 64. Not that of a hosted tool.',
+          }),
           description: f.string({ description: 'What the model is told of it.' }),
-          parameters: f.field({ type: 'JSON', description: 'JSON Schema object of its arguments; none = it takes none.' }),
-          strict: f.boolean({ description: 'Whether the model server must hold the arguments to the schema. Default false.' }),
+          parameters: f.field({
+            type: 'JSON',
+            description: 'JSON Schema object of its arguments; none = it takes none.',
+          }),
+          strict: f.boolean({
+            description: 'Whether the model server must hold the arguments to the schema. Default false.',
+          }),
         }),
       }),
       description: 'A function of the caller.',
@@ -166,10 +223,15 @@ export const ResponseFormatInput = builder.inputType('ResponseFormatInput', {
       type: builder.inputType('JsonSchemaFormatInput', {
         description: 'The schema that answers must fit.',
         fields: (f) => ({
-          name: f.string({ required: true, description: 'Name of the format: letters, digits, `_` and `-`, up to 64.' }),
+          name: f.string({
+            required: true,
+            description: 'Name of the format: letters, digits, `_` and `-`, up to 64.',
+          }),
           description: f.string({ description: 'What the format is for.' }),
           schema: f.field({ type: 'JSON', description: 'The JSON Schema object.' }),
-          strict: f.boolean({ description: 'Whether the model server must hold answers to the schema. Default false.' }),
+          strict: f.boolean({
+            description: 'Whether the model server must hold answers to the schema. Default false.',
+          }),
         }),
       }),
       description: 'JSON that fits a schema.',
@@ -200,20 +262,25 @@ export const ToolResourcesInput = builder.inputType('ToolResourcesInput', {
 /** Names by which the hosted tools are declared to models. */
 const HOSTED = ['code_interpreter', 'file_search'];
 const NAME = /^[a-zA-Z0-9_-]{1,64}$/;
-const named = (what: string) => text(what, 64, 1).regex(NAME, `The ${what} may hold letters, digits, _ and - only, up to 64.`);
+const named = (what: string) =>
+  text(what, 64, 1).regex(NAME, `The ${what} may hold letters, digits, _ and - only, up to 64.`);
 
 const FunctionChecked = z
   .object({
-    name: named('function name').refine((name) => !HOSTED.includes(name), 'A function may not take the name of a hosted tool.'),
+    name: named('function name').refine(
+      (name) => !HOSTED.includes(name),
+      'A function may not take the name of a hosted tool.',
+    ),
     description: optional(text('function description', 16_384)),
     parameters: optional(jsonSchema('parameters')),
     strict: z.boolean().nullish().transform(Boolean),
   })
   .transform((tool): ToolSetting => ({ type: 'function', ...tool }));
 
-const Unavailable = (tool: string) => z.unknown().superRefine((_value, context) => {
-  context.addIssue(`${tool} is not available on this server: viewer.sandbox and viewer.search say what is.`);
-});
+const Unavailable = (tool: string) =>
+  z.unknown().superRefine((_value, context) => {
+    context.addIssue(`${tool} is not available on this server: viewer.sandbox and viewer.search say what is.`);
+  });
 
 /** By the one field that is given: an error then stands at its own place. */
 const TOOLS = {
@@ -226,7 +293,8 @@ const ToolChecked = z.record(z.string(), z.unknown()).transform((value, context)
   const kind = Object.keys(TOOLS).find((name) => value[name] != null) as keyof typeof TOOLS;
   const result = TOOLS[kind].safeParse(value[kind]);
   if (result.success) return result.data as ToolSetting;
-  for (const { path, message } of result.error.issues) context.addIssue({ code: 'custom', path: [kind, ...path], message });
+  for (const { path, message } of result.error.issues)
+    context.addIssue({ code: 'custom', path: [kind, ...path], message });
   return z.NEVER;
 });
 
@@ -238,7 +306,8 @@ export const toolsChecked = z
     const names = new Set<string>();
     tools.forEach((tool, i) => {
       const name = tool.type === 'function' ? tool.name : tool.type;
-      if (names.has(name)) context.addIssue({ code: 'custom', path: [i], message: `The tool '${name}' is given twice.` });
+      if (names.has(name))
+        context.addIssue({ code: 'custom', path: [i], message: `The tool '${name}' is given twice.` });
       names.add(name);
     });
   });
@@ -258,7 +327,11 @@ export const responseFormatChecked = z
   .transform(({ type, jsonSchema: schema }, context): ResponseFormat => {
     if (schema) return { type: 'JSON_SCHEMA', ...schema };
     if (type === 'JSON_SCHEMA') {
-      context.addIssue({ code: 'custom', path: ['type'], message: 'JSON_SCHEMA is given as jsonSchema, with its schema.' });
+      context.addIssue({
+        code: 'custom',
+        path: ['type'],
+        message: 'JSON_SCHEMA is given as jsonSchema, with its schema.',
+      });
       return z.NEVER;
     }
     return { type: type ?? 'AUTO' };
@@ -269,10 +342,19 @@ export const toolResourcesChecked = z
   .object({
     codeInterpreter: z.object({ fileIds: z.array(text('id', 100)).max(20, 'At most 20 files are allowed.') }).nullish(),
     fileSearch: z
-      .object({ vectorStoreIds: z.array(text('id', 100)).max(1, 'At most 1 vector store is allowed.').nullish().transform((ids) => ids ?? []) })
+      .object({
+        vectorStoreIds: z
+          .array(text('id', 100))
+          .max(1, 'At most 1 vector store is allowed.')
+          .nullish()
+          .transform((ids) => ids ?? []),
+      })
       .nullish(),
   })
-  .transform(({ codeInterpreter, fileSearch }): ToolResources => ({ codeInterpreter: codeInterpreter ?? null, fileSearch: fileSearch ?? null }));
+  .transform(({ codeInterpreter, fileSearch }): ToolResources => ({
+    codeInterpreter: codeInterpreter ?? null,
+    fileSearch: fileSearch ?? null,
+  }));
 
 export const NO_RESOURCES: ToolResources = { codeInterpreter: null, fileSearch: null };
 

@@ -51,17 +51,24 @@ function typeName(event: Delivered): string {
 
 function cursor(event: Delivered): string {
   if (!('snapshot' in event)) return cursorOf(event.threadId, event.number);
-  return event.snapshot === 'run' ? cursorOf(event.run.threadId, event.run.logEnd) : cursorOf(event.thread.id, event.thread.lastEvent);
+  return event.snapshot === 'run'
+    ? cursorOf(event.run.threadId, event.run.logEnd)
+    : cursorOf(event.thread.id, event.thread.lastEvent);
 }
 
 const CURSOR = "Its position in the thread's log: what `after` goes on from, in `runEvents` and `threadEvents` alike.";
 
 export const RunEvent = builder.interfaceRef<Delivered>('RunEvent').implement({
-  description: 'Something that happened in a run. A stored fact: its own object is as of that moment, also when it is read again; what is reached beyond it is as of now.',
+  description:
+    'Something that happened in a run. A stored fact: its own object is as of that moment, also when it is read again; what is reached beyond it is as of now.',
   resolveType: typeName,
   fields: (t) => ({
     cursor: t.string({ description: CURSOR, resolve: cursor }),
-    at: t.field({ type: 'DateTime', description: 'When it happened; of a snapshot, when it was read.', resolve: ({ at }) => at }),
+    at: t.field({
+      type: 'DateTime',
+      description: 'When it happened; of a snapshot, when it was read.',
+      resolve: ({ at }) => at,
+    }),
   }),
 });
 
@@ -70,18 +77,24 @@ export const ThreadEvent = builder.interfaceRef<Delivered>('ThreadEvent').implem
   resolveType: typeName,
   fields: (t) => ({
     cursor: t.string({ description: CURSOR, resolve: cursor }),
-    at: t.field({ type: 'DateTime', description: 'When it happened; of a snapshot, when it was read.', resolve: ({ at }) => at }),
+    at: t.field({
+      type: 'DateTime',
+      description: 'When it happened; of a snapshot, when it was read.',
+      resolve: ({ at }) => at,
+    }),
   }),
 });
 
 builder.objectRef<RunSnapshotValue>('RunSnapshot').implement({
-  description: 'A run with its steps and messages, all read at the moment that its cursor stands for. Replaces all that was known of the run.',
+  description:
+    'A run with its steps and messages, all read at the moment that its cursor stands for. Replaces all that was known of the run.',
   interfaces: [RunEvent],
   fields: (t) => ({ run: t.field({ type: Run, description: 'The run.', resolve: ({ run }) => run }) }),
 });
 
 builder.objectRef<ThreadSnapshotValue>('ThreadSnapshot').implement({
-  description: 'A thread with its messages and runs, all read at the moment that its cursor stands for. Replaces all that was known of the thread.',
+  description:
+    'A thread with its messages and runs, all read at the moment that its cursor stands for. Replaces all that was known of the thread.',
   interfaces: [ThreadEvent],
   fields: (t) => ({ thread: t.field({ type: Thread, description: 'The thread.', resolve: ({ thread }) => thread }) }),
 });
@@ -94,32 +107,52 @@ builder.objectRef<Of<'RunStatusChanged'>>('RunStatusChanged').implement({
   interfaces: [RunEvent, ThreadEvent],
   fields: (t) => ({
     run: t.field({ type: Run, description: 'The run as it was then.', resolve: runOf }),
-    status: t.field({ type: RunStatus, description: 'The status it took.', resolve: ({ body }) => (body.run as RunRow).status }),
+    status: t.field({
+      type: RunStatus,
+      description: 'The status it took.',
+      resolve: ({ body }) => (body.run as RunRow).status,
+    }),
   }),
 });
 
 builder.objectRef<Of<'RunStepCreated'>>('RunStepCreated').implement({
   description: 'A run has begun a step.',
   interfaces: [RunEvent, ThreadEvent],
-  fields: (t) => ({ step: t.field({ type: RunStep, description: 'The step, empty.', resolve: ({ body }) => body.step as StepRow }) }),
+  fields: (t) => ({
+    step: t.field({ type: RunStep, description: 'The step, empty.', resolve: ({ body }) => body.step as StepRow }),
+  }),
 });
 
 builder.objectRef<Of<'RunStepFinished'>>('RunStepFinished').implement({
   description: 'A step is final. Replaces all that was known of it.',
   interfaces: [RunEvent, ThreadEvent],
-  fields: (t) => ({ step: t.field({ type: RunStep, description: 'The step, final.', resolve: ({ body }) => body.step as StepRow }) }),
+  fields: (t) => ({
+    step: t.field({ type: RunStep, description: 'The step, final.', resolve: ({ body }) => body.step as StepRow }),
+  }),
 });
 
 builder.objectRef<Of<'MessageCreated'>>('MessageCreated').implement({
   description: 'A message was begun: empty when a run writes it, whole when a caller has added it.',
   interfaces: [RunEvent, ThreadEvent],
-  fields: (t) => ({ message: t.field({ type: Message, description: 'The message as it was then.', resolve: ({ body }) => body.message as MessageRow }) }),
+  fields: (t) => ({
+    message: t.field({
+      type: Message,
+      description: 'The message as it was then.',
+      resolve: ({ body }) => body.message as MessageRow,
+    }),
+  }),
 });
 
 builder.objectRef<Of<'MessageFinished'>>('MessageFinished').implement({
   description: 'A message is final. Replaces all that was known of it; one that was SUPERSEDED is to be dropped.',
   interfaces: [RunEvent, ThreadEvent],
-  fields: (t) => ({ message: t.field({ type: Message, description: 'The message, final.', resolve: ({ body }) => body.message as MessageRow }) }),
+  fields: (t) => ({
+    message: t.field({
+      type: Message,
+      description: 'The message, final.',
+      resolve: ({ body }) => body.message as MessageRow,
+    }),
+  }),
 });
 
 builder.objectRef<Of<'MessageDeleted'>>('MessageDeleted').implement({
@@ -143,7 +176,7 @@ interface ImageFile {
 }
 
 const CONTENT = { text: 'TextDelta', refusal: 'RefusalDelta', imageFile: 'ImageFileDelta' } as const;
-const OFFSET = "UTF-16 position in the whole at which the value stands: value.slice(0, offset) + delta.";
+const OFFSET = 'UTF-16 position in the whole at which the value stands: value.slice(0, offset) + delta.';
 const DELTA_INDEX = 'Place among the parts of the message, from 0.';
 
 const ContentDelta = builder.interfaceRef<ContentDeltaValue | ImageFile>('ContentDelta').implement({
@@ -179,7 +212,12 @@ builder.objectRef<ImageFile>('ImageFileDelta').implement({
   description: 'An image, sent whole.',
   interfaces: [ContentDelta],
   fields: (t) => ({
-    file: t.field({ type: File, nullable: true, description: 'The image, null when it was deleted.', resolve: ({ fileId }, _args, { load }) => load.one(fileById, fileId) }),
+    file: t.field({
+      type: File,
+      nullable: true,
+      description: 'The image, null when it was deleted.',
+      resolve: ({ fileId }, _args, { load }) => load.one(fileById, fileId),
+    }),
     fileId: t.exposeID('fileId', { description: 'Id of the image.' }),
   }),
 });
@@ -214,27 +252,33 @@ const CALLS = {
   fileSearch: 'FileSearchToolCallDelta',
 } as const;
 
-const ToolCallDelta = builder.interfaceRef<ToolCallDeltaValue | CodeCallDelta | SearchCallDelta>('ToolCallDelta').implement({
-  description: 'What was added to one tool call.',
-  resolveType: ({ type }) => CALLS[type],
-  fields: (t) => ({
-    index: t.exposeInt('index', { description: 'Place among the calls of the step, from 0.' }),
-    id: t.exposeID('id', { description: 'Id of the call.' }),
-  }),
-});
+const ToolCallDelta = builder
+  .interfaceRef<ToolCallDeltaValue | CodeCallDelta | SearchCallDelta>('ToolCallDelta')
+  .implement({
+    description: 'What was added to one tool call.',
+    resolveType: ({ type }) => CALLS[type],
+    fields: (t) => ({
+      index: t.exposeInt('index', { description: 'Place among the calls of the step, from 0.' }),
+      id: t.exposeID('id', { description: 'Id of the call.' }),
+    }),
+  });
 
 builder.objectRef<ToolCallDeltaValue>('FunctionToolCallDelta').implement({
   description: 'More of a function call.',
   interfaces: [ToolCallDelta],
   fields: (t) => ({
-    name: t.exposeString('name', { nullable: true, description: "The function's name, with the call's first delta only." }),
+    name: t.exposeString('name', {
+      nullable: true,
+      description: "The function's name, with the call's first delta only.",
+    }),
     offset: t.exposeInt('offset', { description: OFFSET }),
     arguments: t.exposeString('arguments', { nullable: true, description: 'The arguments that were added.' }),
   }),
 });
 
 builder.objectRef<CodeCallDelta>('CodeInterpreterToolCallDelta').implement({
-  description: 'More of a code interpreter call: one of input, logs, image. Logs extend the last output if that is logs, else open a new one.',
+  description:
+    'More of a code interpreter call: one of input, logs, image. Logs extend the last output if that is logs, else open a new one.',
   interfaces: [ToolCallDelta],
   fields: (t) => ({
     offset: t.exposeInt('offset', { description: OFFSET }),
@@ -260,6 +304,10 @@ builder.objectRef<Of<'RunStepDelta'>>('RunStepDelta').implement({
   interfaces: [RunEvent, ThreadEvent],
   fields: (t) => ({
     stepId: t.id({ description: 'Id of the step.', resolve: ({ body }) => body.stepId }),
-    toolCalls: t.field({ type: [ToolCallDelta], description: 'What was added to its calls.', resolve: ({ body }) => body.toolCalls }),
+    toolCalls: t.field({
+      type: [ToolCallDelta],
+      description: 'What was added to its calls.',
+      resolve: ({ body }) => body.toolCalls,
+    }),
   }),
 });

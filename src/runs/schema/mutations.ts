@@ -71,16 +71,26 @@ const runId = (t: Parameters<Parameters<typeof builder.inputType>[1]['fields']>[
 const budget = (what: string) => optional(z.number().min(256, `The ${what} must be at least 256.`));
 
 const truncationChecked = z
-  .object({ type: z.enum(['AUTO', 'LAST_MESSAGES']), lastMessages: z.number().min(1, 'At least one message must enter: lastMessages must be 1 or more.').nullish() })
+  .object({
+    type: z.enum(['AUTO', 'LAST_MESSAGES']),
+    lastMessages: z.number().min(1, 'At least one message must enter: lastMessages must be 1 or more.').nullish(),
+  })
   .transform(({ type, lastMessages }, context): TruncationStrategy => {
     if (type === 'AUTO' && lastMessages == null) return { type };
     if (type === 'LAST_MESSAGES' && lastMessages != null) return { type, lastMessages };
-    context.addIssue({ code: 'custom', path: ['lastMessages'], message: 'A number of lastMessages goes with LAST_MESSAGES, and only there.' });
+    context.addIssue({
+      code: 'custom',
+      path: ['lastMessages'],
+      message: 'A number of lastMessages goes with LAST_MESSAGES, and only there.',
+    });
     return z.NEVER;
   });
 
 const toolChoiceChecked = z
-  .object({ mode: z.enum(['NONE', 'AUTO', 'REQUIRED', 'CODE_INTERPRETER', 'FILE_SEARCH', 'FUNCTION']).nullish(), functionName: text('function name', 64).nullish() })
+  .object({
+    mode: z.enum(['NONE', 'AUTO', 'REQUIRED', 'CODE_INTERPRETER', 'FILE_SEARCH', 'FUNCTION']).nullish(),
+    functionName: text('function name', 64).nullish(),
+  })
   .transform(({ mode, functionName }, context): ToolChoice => {
     if (functionName != null) return { type: 'FUNCTION', name: functionName };
     if (mode && mode !== 'FUNCTION') return { type: mode };
@@ -103,19 +113,25 @@ const StartRunChecked = z.object({
   maxCompletionTokens: budget('maxCompletionTokens'),
   truncationStrategy: truncationChecked.nullish().transform((strategy) => strategy ?? { type: 'AUTO' as const }),
   toolChoice: toolChoiceChecked.nullish().transform((choice) => choice ?? { type: 'AUTO' as const }),
-  parallelToolCalls: z.boolean().nullish().transform((parallel) => parallel ?? true),
+  parallelToolCalls: z
+    .boolean()
+    .nullish()
+    .transform((parallel) => parallel ?? true),
   responseFormat: optional(responseFormatChecked),
 });
 
 createMutation('startRun', {
   noun: 'Run',
   description:
-    "Starts a run: the assistant answers in a thread. The run keeps what it was started with. Refused with THREAD_BUSY while the thread has an active run; nothing of a refused input is stored.",
+    'Starts a run: the assistant answers in a thread. The run keeps what it was started with. Refused with THREAD_BUSY while the thread has an active run; nothing of a refused input is stored.',
   fields: (t) => ({
     assistantId: t.id({ required: true, description: 'Who answers.' }),
     threadId: t.id({ description: 'Where. Either this or `thread`.' }),
     thread: t.field({ type: CreateThreadInput, description: 'A new thread to answer in. Either this or `threadId`.' }),
-    additionalMessages: t.field({ type: [MessageInput], description: 'Messages that are added to the thread first, up to 100.' }),
+    additionalMessages: t.field({
+      type: [MessageInput],
+      description: 'Messages that are added to the thread first, up to 100.',
+    }),
     model: t.string({ description: "In place of the assistant's." }),
     instructions: t.string({ description: "In place of the assistant's, up to 256 000 characters." }),
     additionalInstructions: t.string({ description: 'Behind the instructions, up to 256 000 characters.' }),
@@ -124,10 +140,20 @@ createMutation('startRun', {
     temperature: t.float({ description: "0 to 2, in place of the assistant's." }),
     topP: t.float({ description: "0 to 1, in place of the assistant's." }),
     reasoningEffort: t.field({ type: ReasoningEffort, description: "In place of the assistant's." }),
-    maxPromptTokens: t.int({ description: 'Prompt tokens of all its model calls together, at least 256. Best effort.' }),
-    maxCompletionTokens: t.int({ description: 'Completion tokens of all its model calls together, at least 256. Best effort.' }),
-    truncationStrategy: t.field({ type: TruncationStrategyInput, description: 'How the thread is cut to fit. Default AUTO.' }),
-    toolChoice: t.field({ type: ToolChoiceInput, description: 'Whether the first model call must use a tool. Default AUTO.' }),
+    maxPromptTokens: t.int({
+      description: 'Prompt tokens of all its model calls together, at least 256. Best effort.',
+    }),
+    maxCompletionTokens: t.int({
+      description: 'Completion tokens of all its model calls together, at least 256. Best effort.',
+    }),
+    truncationStrategy: t.field({
+      type: TruncationStrategyInput,
+      description: 'How the thread is cut to fit. Default AUTO.',
+    }),
+    toolChoice: t.field({
+      type: ToolChoiceInput,
+      description: 'Whether the first model call must use a tool. Default AUTO.',
+    }),
     parallelToolCalls: t.boolean({ description: 'Whether one turn may call several functions. Default true.' }),
     responseFormat: t.field({ type: ResponseFormatInput, description: "In place of the assistant's." }),
   }),
@@ -155,14 +181,22 @@ async function checked(input: StartRunInput, context: Context): Promise<StartRun
       }),
   ]);
   const where = thread ? { create: thread } : { id: threadId! };
-  return { assistantId, thread: where, additionalMessages, configure: (assistant) => configOf(input, assistant), metadata };
+  return {
+    assistantId,
+    thread: where,
+    additionalMessages,
+    configure: (assistant) => configOf(input, assistant),
+    metadata,
+  };
 }
 
 /** The assistant's settings with the run's own in their place: what the run is started with. */
 function configOf(input: StartRunInput, assistant: Assistant): RunConfig {
   const config: RunConfig = {
     model: input.model ?? assistant.model,
-    instructions: [input.instructions ?? assistant.instructions, input.additionalInstructions].filter(Boolean).join('\n\n'),
+    instructions: [input.instructions ?? assistant.instructions, input.additionalInstructions]
+      .filter(Boolean)
+      .join('\n\n'),
     tools: input.tools ?? assistant.tools,
     temperature: input.temperature ?? assistant.temperature,
     topP: input.topP ?? assistant.topP,
@@ -190,11 +224,13 @@ function checkToolChoice(choice: ToolChoice, tools: ToolSetting[]): void {
     case 'CODE_INTERPRETER':
     case 'FILE_SEARCH': {
       const type = choice.type === 'FILE_SEARCH' ? 'fileSearch' : 'codeInterpreter';
-      if (!has((tool) => tool.type === type)) throw new InvalidInputError(`The run has no tool ${type} to choose.`, [...path, 'mode']);
+      if (!has((tool) => tool.type === type))
+        throw new InvalidInputError(`The run has no tool ${type} to choose.`, [...path, 'mode']);
       return;
     }
     case 'REQUIRED':
-      if (tools.length === 0) throw new InvalidInputError('The run has no tool that it could be required to use.', [...path, 'mode']);
+      if (tools.length === 0)
+        throw new InvalidInputError('The run has no tool that it could be required to use.', [...path, 'mode']);
       return;
     case 'NONE':
     case 'AUTO':
@@ -211,7 +247,10 @@ mutation('updateRun', {
   description: "Changes a run's metadata, in any status.",
   fields: (t) => ({
     runId: runId(t),
-    metadata: t.field({ type: 'JSON', description: 'Up to 16 pairs of text; replaces all that was there. Left out, nothing changes.' }),
+    metadata: t.field({
+      type: 'JSON',
+      description: 'Up to 16 pairs of text; replaces all that was there. Left out, nothing changes.',
+    }),
   }),
   validate: z.object({ runId: text('id', 100), metadata: metadataChange }),
   result: { name: 'run', type: Run, description: 'The run as it is now.' },
@@ -237,7 +276,10 @@ const ToolOutputInput = builder.inputType('ToolOutputInput', {
   description: 'The output of one call.',
   fields: (t) => ({
     toolCallId: t.id({ required: true, description: 'Id of the call.' }),
-    output: t.string({ required: true, description: 'What the function gave, as text. May be empty. Failures are told as text as well.' }),
+    output: t.string({
+      required: true,
+      description: 'What the function gave, as text. May be empty. Failures are told as text as well.',
+    }),
   }),
 });
 
@@ -246,11 +288,17 @@ mutation('submitToolOutputs', {
     'Answers a run in REQUIRES_ACTION: all outputs at once, in any order, together less than 512 kB. The run goes back to QUEUED. Submitting the very outputs that are stored already does nothing.',
   fields: (t) => ({
     runId: runId(t),
-    toolOutputs: t.field({ type: [ToolOutputInput], required: true, description: 'One output for each call of `requiredAction.toolCalls`.' }),
+    toolOutputs: t.field({
+      type: [ToolOutputInput],
+      required: true,
+      description: 'One output for each call of `requiredAction.toolCalls`.',
+    }),
   }),
   validate: z.object({
     runId: text('id', 100),
-    toolOutputs: z.array(z.object({ toolCallId: text('id', 100), output: text('output', 1_048_576) })).max(128, 'At most 128 outputs.'),
+    toolOutputs: z
+      .array(z.object({ toolCallId: text('id', 100), output: text('output', 1_048_576) }))
+      .max(128, 'At most 128 outputs.'),
   }),
   result: { name: 'run', type: Run, description: 'The run as it is now.' },
   async resolve(input, context) {

@@ -56,7 +56,9 @@ const RunIncompleteReason = builder.enumType('RunIncompleteReason', {
 
 const RunIncompleteDetails = builder.objectRef<{ reason: IncompleteReason }>('RunIncompleteDetails').implement({
   description: 'Why a run is INCOMPLETE.',
-  fields: (t) => ({ reason: t.field({ type: RunIncompleteReason, description: 'The reason.', resolve: ({ reason }) => reason }) }),
+  fields: (t) => ({
+    reason: t.field({ type: RunIncompleteReason, description: 'The reason.', resolve: ({ reason }) => reason }),
+  }),
 });
 
 const RequiredAction = builder.objectRef<NonNullable<RunRow['requiredAction']>>('RequiredAction').implement({
@@ -132,8 +134,11 @@ const usages: Batch<string, UsageValue> = { name: 'thread-usages', read: readUsa
 export const Run = builder.objectRef<RunView>('Run');
 
 /** What a run was started with is read apart from the run, and only when somebody asks. */
-const config = async <Key extends keyof RunConfig>({ id }: RunView, { load }: Context, key: Key): Promise<RunConfig[Key]> =>
-  present(await load.one(settings, id), id).config[key];
+const config = async <Key extends keyof RunConfig>(
+  { id }: RunView,
+  { load }: Context,
+  key: Key,
+): Promise<RunConfig[Key]> => present(await load.one(settings, id), id).config[key];
 
 Run.implement({
   description: 'One answer of an assistant in a thread: from being asked for to its end.',
@@ -159,42 +164,92 @@ Run.implement({
       description: 'What it waits for, in REQUIRES_ACTION only.',
       resolve: ({ requiredAction }) => requiredAction,
     }),
-    lastError: t.field({ type: RunError, nullable: true, description: 'Why it failed, when FAILED.', resolve: ({ lastError }) => lastError }),
+    lastError: t.field({
+      type: RunError,
+      nullable: true,
+      description: 'Why it failed, when FAILED.',
+      resolve: ({ lastError }) => lastError,
+    }),
     incompleteDetails: t.field({
       type: RunIncompleteDetails,
       nullable: true,
       description: 'Why it is INCOMPLETE.',
       resolve: ({ incompleteReason }) => incompleteReason && { reason: incompleteReason },
     }),
-    model: t.string({ description: 'The model that answers.', resolve: (run, _args, context) => config(run, context, 'model') }),
+    model: t.string({
+      description: 'The model that answers.',
+      resolve: (run, _args, context) => config(run, context, 'model'),
+    }),
     instructions: t.string({
       nullable: true,
-      description: "System message: the assistant's or the run's own instructions, with additional ones behind. Null when there are none.",
+      description:
+        "System message: the assistant's or the run's own instructions, with additional ones behind. Null when there are none.",
       resolve: async (run, _args, context) => (await config(run, context, 'instructions')) || null,
     }),
-    tools: t.field({ type: [Tool], description: 'What the model may use.', resolve: (run, _args, context) => config(run, context, 'tools') }),
+    tools: t.field({
+      type: [Tool],
+      description: 'What the model may use.',
+      resolve: (run, _args, context) => config(run, context, 'tools'),
+    }),
     metadata: t.field({
       type: 'JSON',
       description: 'Up to 16 pairs of text.',
       resolve: async ({ id }, _args, { load }) => (await load.one(settings, id))?.metadata ?? {},
     }),
-    usage: t.field({ type: Usage, nullable: true, description: 'Tokens of all its steps; null until it is final.', resolve: ({ usage }) => usage }),
-    temperature: t.float({ nullable: true, description: "0 to 2; null = the model server's default.", resolve: (run, _args, context) => config(run, context, 'temperature') }),
-    topP: t.float({ nullable: true, description: "0 to 1; null = the model server's default.", resolve: (run, _args, context) => config(run, context, 'topP') }),
+    usage: t.field({
+      type: Usage,
+      nullable: true,
+      description: 'Tokens of all its steps; null until it is final.',
+      resolve: ({ usage }) => usage,
+    }),
+    temperature: t.float({
+      nullable: true,
+      description: "0 to 2; null = the model server's default.",
+      resolve: (run, _args, context) => config(run, context, 'temperature'),
+    }),
+    topP: t.float({
+      nullable: true,
+      description: "0 to 1; null = the model server's default.",
+      resolve: (run, _args, context) => config(run, context, 'topP'),
+    }),
     reasoningEffort: t.field({
       type: ReasoningEffort,
       nullable: true,
       description: "For reasoning models; null = the model server's default.",
       resolve: (run, _args, context) => config(run, context, 'reasoningEffort') as Promise<never>,
     }),
-    maxPromptTokens: t.int({ nullable: true, description: 'Prompt tokens of all its model calls together; null = no limit.', resolve: (run, _args, context) => config(run, context, 'maxPromptTokens') }),
-    maxCompletionTokens: t.int({ nullable: true, description: 'Completion tokens of all its model calls together; null = no limit.', resolve: (run, _args, context) => config(run, context, 'maxCompletionTokens') }),
-    truncationStrategy: t.field({ type: TruncationStrategy, description: 'How the thread is cut to fit.', resolve: (run, _args, context) => config(run, context, 'truncationStrategy') }),
-    toolChoice: t.field({ type: ToolChoice, description: 'Whether the first model call must use a tool.', resolve: (run, _args, context) => config(run, context, 'toolChoice') }),
-    parallelToolCalls: t.boolean({ description: 'Whether one turn may call several functions.', resolve: (run, _args, context) => config(run, context, 'parallelToolCalls') }),
-    responseFormat: t.field({ type: ResponseFormatRef, description: 'What answers must be.', resolve: (run, _args, context) => config(run, context, 'responseFormat') }),
+    maxPromptTokens: t.int({
+      nullable: true,
+      description: 'Prompt tokens of all its model calls together; null = no limit.',
+      resolve: (run, _args, context) => config(run, context, 'maxPromptTokens'),
+    }),
+    maxCompletionTokens: t.int({
+      nullable: true,
+      description: 'Completion tokens of all its model calls together; null = no limit.',
+      resolve: (run, _args, context) => config(run, context, 'maxCompletionTokens'),
+    }),
+    truncationStrategy: t.field({
+      type: TruncationStrategy,
+      description: 'How the thread is cut to fit.',
+      resolve: (run, _args, context) => config(run, context, 'truncationStrategy'),
+    }),
+    toolChoice: t.field({
+      type: ToolChoice,
+      description: 'Whether the first model call must use a tool.',
+      resolve: (run, _args, context) => config(run, context, 'toolChoice'),
+    }),
+    parallelToolCalls: t.boolean({
+      description: 'Whether one turn may call several functions.',
+      resolve: (run, _args, context) => config(run, context, 'parallelToolCalls'),
+    }),
+    responseFormat: t.field({
+      type: ResponseFormatRef,
+      description: 'What answers must be.',
+      resolve: (run, _args, context) => config(run, context, 'responseFormat'),
+    }),
     attempt: t.exposeInt('attempt', {
-      description: '1, plus one each time a worker was lost with it. A resume after tool outputs or a graceful hand-back does not count.',
+      description:
+        '1, plus one each time a worker was lost with it. A resume after tool outputs or a graceful hand-back does not count.',
     }),
     steps: t.field({
       type: RunStepConnection,
@@ -211,8 +266,16 @@ Run.implement({
       resolve: ({ id }, page, { load }) => load.page(runMessages, id, page),
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was asked for.' }),
-    startedAt: t.expose('startedAt', { type: 'DateTime', nullable: true, description: 'When a worker last began with it.' }),
-    expiresAt: t.expose('expiresAt', { type: 'DateTime', nullable: true, description: 'When its time will be over; null once it is final.' }),
+    startedAt: t.expose('startedAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When a worker last began with it.',
+    }),
+    expiresAt: t.expose('expiresAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When its time will be over; null once it is final.',
+    }),
     completedAt: t.expose('completedAt', { type: 'DateTime', nullable: true, description: 'When it was done.' }),
     cancelledAt: t.expose('cancelledAt', { type: 'DateTime', nullable: true, description: 'When it was stopped.' }),
     failedAt: t.expose('failedAt', { type: 'DateTime', nullable: true, description: 'When it failed.' }),
@@ -253,7 +316,11 @@ builder.objectFields(Thread, (t) => ({
     description: 'The run that holds the thread, if any.',
     resolve: ({ activeRunId }, _args, { load }) => (activeRunId ? load.one(runById, activeRunId) : null),
   }),
-  usage: t.field({ type: Usage, description: 'Tokens of its runs that are final.', resolve: ({ id }, _args, { load }) => load.one(usages, id) }),
+  usage: t.field({
+    type: Usage,
+    description: 'Tokens of its runs that are final.',
+    resolve: ({ id }, _args, { load }) => load.one(usages, id),
+  }),
 }));
 
 builder.objectField(RunStep, 'runId', (t) => t.exposeID('runId', { description: 'Id of the run that made it.' }));
@@ -317,7 +384,10 @@ builder.queryField('runs', (t) =>
     type: RunConnection,
     description: "The project's runs, newest first.",
     complexity: pageCost,
-    args: { ...pageArgs(t.arg), filter: t.arg({ type: RunFilter, validate: RunFilterChecked as never, description: 'Only those that fit.' }) },
+    args: {
+      ...pageArgs(t.arg),
+      filter: t.arg({ type: RunFilter, validate: RunFilterChecked as never, description: 'Only those that fit.' }),
+    },
     resolve: (_root, { filter, ...page }, { load, viewer }) =>
       load.page(projectRuns, viewer.projectId, page, filter ? runFilter(filter) : undefined),
   }),

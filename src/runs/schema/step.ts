@@ -10,7 +10,12 @@ import { Message, messageById, SourceLocation } from '../../threads/schema/messa
 import type { SourceLocation as Location } from '../../threads/message.ts';
 import { Usage } from '../../usage/schema.ts';
 import { readPartialToolCalls } from '../partial-tool-calls.ts';
-import type { FunctionToolCall as FunctionCall, RunError as RunErrorValue, RunStep as StepRow, ToolCallStatus as CallStatus } from '../run.ts';
+import type {
+  FunctionToolCall as FunctionCall,
+  RunError as RunErrorValue,
+  RunStep as StepRow,
+  ToolCallStatus as CallStatus,
+} from '../run.ts';
 
 const ERROR_CODES = {
   SERVER_ERROR: 'The model server or Skein failed.',
@@ -22,10 +27,9 @@ const ERROR_CODES = {
 
 const RunErrorCode = builder.enumType('RunErrorCode', {
   description: 'Why a run or a step failed. More may come: treat unknown codes as SERVER_ERROR.',
-  values: Object.fromEntries(Object.entries(ERROR_CODES).map(([code, description]) => [code, { description }])) as Record<
-    keyof typeof ERROR_CODES,
-    { description: string }
-  >,
+  values: Object.fromEntries(
+    Object.entries(ERROR_CODES).map(([code, description]) => [code, { description }]),
+  ) as Record<keyof typeof ERROR_CODES, { description: string }>,
 });
 
 export const RunError = builder.objectRef<RunErrorValue>('RunError').implement({
@@ -38,7 +42,10 @@ export const RunError = builder.objectRef<RunErrorValue>('RunError').implement({
 
 const RunStepType = builder.enumType('RunStepType', {
   description: 'What a step did.',
-  values: { MESSAGE_CREATION: { description: 'It wrote a message.' }, TOOL_CALLS: { description: 'It called tools.' } } as const,
+  values: {
+    MESSAGE_CREATION: { description: 'It wrote a message.' },
+    TOOL_CALLS: { description: 'It called tools.' },
+  } as const,
 });
 
 const RunStepStatus = builder.enumType('RunStepStatus', {
@@ -63,10 +70,9 @@ const STATUSES: Record<CallStatus, string> = {
 
 const ToolCallStatus = builder.enumType('ToolCallStatus', {
   description: 'How far a tool call is.',
-  values: Object.fromEntries(Object.entries(STATUSES).map(([status, description]) => [status, { description }])) as Record<
-    CallStatus,
-    { description: string }
-  >,
+  values: Object.fromEntries(
+    Object.entries(STATUSES).map(([status, description]) => [status, { description }]),
+  ) as Record<CallStatus, { description: string }>,
 });
 
 /** Calls of the hosted tools, whose rows come with these tools. */
@@ -95,7 +101,11 @@ interface SearchResult {
 }
 type AnyCall = FunctionCall | CodeCall | SearchCall;
 
-const CALL_TYPE = { function: 'FunctionToolCall', codeInterpreter: 'CodeInterpreterToolCall', fileSearch: 'FileSearchToolCall' } as const;
+const CALL_TYPE = {
+  function: 'FunctionToolCall',
+  codeInterpreter: 'CodeInterpreterToolCall',
+  fileSearch: 'FileSearchToolCall',
+} as const;
 
 export const ToolCall = builder.interfaceRef<AnyCall>('ToolCall').implement({
   description: 'One use of a tool by the model.',
@@ -111,7 +121,9 @@ export const FunctionToolCall = builder.objectRef<FunctionCall>('FunctionToolCal
   interfaces: [ToolCall],
   fields: (t) => ({
     name: t.exposeString('name', { description: 'Name of the function.' }),
-    arguments: t.exposeString('arguments', { description: 'JSON as the model wrote it: it may be broken. Check it before use.' }),
+    arguments: t.exposeString('arguments', {
+      description: 'JSON as the model wrote it: it may be broken. Check it before use.',
+    }),
     output: t.exposeString('output', { nullable: true, description: 'What the caller submitted; null until then.' }),
   }),
 });
@@ -123,7 +135,12 @@ const CodeInterpreterLogs = builder.objectRef<{ type: 'logs'; logs: string }>('C
 const CodeInterpreterImage = builder.objectRef<{ type: 'image'; fileId: string }>('CodeInterpreterImage').implement({
   description: 'An image that code made.',
   fields: (t) => ({
-    file: t.field({ type: File, nullable: true, description: 'The image, null when it was deleted.', resolve: ({ fileId }, _args, { load }) => load.one(fileById, fileId) }),
+    file: t.field({
+      type: File,
+      nullable: true,
+      description: 'The image, null when it was deleted.',
+      resolve: ({ fileId }, _args, { load }) => load.one(fileById, fileId),
+    }),
     fileId: t.exposeID('fileId', { description: 'Id of the image.' }),
   }),
 });
@@ -138,20 +155,39 @@ builder.objectRef<CodeCall>('CodeInterpreterToolCall').implement({
   interfaces: [ToolCall],
   fields: (t) => ({
     input: t.exposeString('input', { description: 'The code.' }),
-    outputs: t.field({ type: [CodeInterpreterOutput], description: 'What came out, in order.', resolve: ({ outputs }) => outputs }),
+    outputs: t.field({
+      type: [CodeInterpreterOutput],
+      description: 'What came out, in order.',
+      resolve: ({ outputs }) => outputs,
+    }),
   }),
 });
 
 const FileSearchResult = builder.objectRef<SearchResult>('FileSearchResult').implement({
   description: 'A passage that fits a query.',
   fields: (t) => ({
-    file: t.field({ type: File, nullable: true, description: 'Its file, null when it was deleted.', resolve: ({ fileId }, _args, { load }) => load.one(fileById, fileId) }),
+    file: t.field({
+      type: File,
+      nullable: true,
+      description: 'Its file, null when it was deleted.',
+      resolve: ({ fileId }, _args, { load }) => load.one(fileById, fileId),
+    }),
     fileId: t.exposeID('fileId', { description: 'Id of its file.' }),
     filename: t.exposeString('filename', { description: 'Name of its file at the time of the search.' }),
     score: t.exposeFloat('score', { description: 'How well it fits, 0 to 1.' }),
     text: t.exposeString('text', { description: 'The passage.' }),
-    location: t.field({ type: SourceLocation, nullable: true, description: 'Where it stands.', resolve: ({ location }) => location }),
-    attributes: t.field({ type: 'JSON', nullable: true, description: "The file's attributes in its vector store.", resolve: ({ attributes }) => attributes }),
+    location: t.field({
+      type: SourceLocation,
+      nullable: true,
+      description: 'Where it stands.',
+      resolve: ({ location }) => location,
+    }),
+    attributes: t.field({
+      type: 'JSON',
+      nullable: true,
+      description: "The file's attributes in its vector store.",
+      resolve: ({ attributes }) => attributes,
+    }),
   }),
 });
 
@@ -160,14 +196,30 @@ builder.objectRef<SearchCall>('FileSearchToolCall').implement({
   interfaces: [ToolCall],
   fields: (t) => ({
     queries: t.exposeStringList('queries', { description: 'What was searched for.' }),
-    results: t.field({ type: [FileSearchResult], description: 'What was found, best first.', resolve: ({ results }) => results }),
-    rankingOptions: t.field({ type: RankingOptions, nullable: true, description: 'How results were ranked.', resolve: (call) => call.rankingOptions }),
+    results: t.field({
+      type: [FileSearchResult],
+      description: 'What was found, best first.',
+      resolve: ({ results }) => results,
+    }),
+    rankingOptions: t.field({
+      type: RankingOptions,
+      nullable: true,
+      description: 'How results were ranked.',
+      resolve: (call) => call.rankingOptions,
+    }),
   }),
 });
 
 export const stepById = byId<StepRow>('RunStep');
 const partialToolCalls: Batch<string, FunctionCall[]> = { name: 'partial-tool-calls', read: readPartialToolCalls };
-export const runSteps: List<StepRow> = { name: 'steps', table: 'RunStep', parent: 'runId', key: 'position', keyType: 'int', order: 'ASC' };
+export const runSteps: List<StepRow> = {
+  name: 'steps',
+  table: 'RunStep',
+  parent: 'runId',
+  key: 'position',
+  keyType: 'int',
+  order: 'ASC',
+};
 
 const MessageCreationDetails = builder.objectRef<StepRow>('MessageCreationDetails').implement({
   description: 'Which message a step wrote.',
@@ -222,10 +274,16 @@ export const RunStep = builder.objectRef<StepRow>('RunStep').implement({
     usage: t.field({
       type: Usage,
       nullable: true,
-      description: "Tokens of the model call that made it; of a turn's several steps, the last one has them. Null while in progress.",
+      description:
+        "Tokens of the model call that made it; of a turn's several steps, the last one has them. Null while in progress.",
       resolve: ({ usage }) => usage,
     }),
-    lastError: t.field({ type: RunError, nullable: true, description: 'Why it failed, when FAILED.', resolve: ({ lastError }) => lastError }),
+    lastError: t.field({
+      type: RunError,
+      nullable: true,
+      description: 'Why it failed, when FAILED.',
+      resolve: ({ lastError }) => lastError,
+    }),
     droppedMessages: t.exposeInt('droppedMessages', {
       description: "How many messages of the thread truncation left out of this turn's prompt.",
     }),
@@ -233,7 +291,11 @@ export const RunStep = builder.objectRef<StepRow>('RunStep').implement({
     completedAt: t.expose('completedAt', { type: 'DateTime', nullable: true, description: 'When it was done.' }),
     cancelledAt: t.expose('cancelledAt', { type: 'DateTime', nullable: true, description: 'When it was cancelled.' }),
     failedAt: t.expose('failedAt', { type: 'DateTime', nullable: true, description: 'When it failed.' }),
-    expiredAt: t.expose('expiredAt', { type: 'DateTime', nullable: true, description: "When its run's time was over." }),
+    expiredAt: t.expose('expiredAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: "When its run's time was over.",
+    }),
   }),
 });
 

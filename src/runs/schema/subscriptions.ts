@@ -34,7 +34,8 @@ builder.subscriptionField('runEvents', (t) =>
       runId: t.arg.id({ required: true, description: 'Id of the run.' }),
       after: t.arg.string({ description: AFTER }),
     },
-    subscribe: (_root, { runId, after }, context) => followRun(context, runId, after ?? null) as AsyncIterable<never> | Promise<AsyncIterable<never>>,
+    subscribe: (_root, { runId, after }, context) =>
+      followRun(context, runId, after ?? null) as AsyncIterable<never> | Promise<AsyncIterable<never>>,
     extensions: { delivers: true },
     resolve: (event) => event as Delivered,
   }),
@@ -43,12 +44,14 @@ builder.subscriptionField('runEvents', (t) =>
 builder.subscriptionField('threadEvents', (t) =>
   t.field({
     type: ThreadEvent,
-    description: 'All runs of a thread as they happen, and messages that callers add or delete. Ends with ThreadDeleted only.',
+    description:
+      'All runs of a thread as they happen, and messages that callers add or delete. Ends with ThreadDeleted only.',
     args: {
       threadId: t.arg.id({ required: true, description: 'Id of the thread.' }),
       after: t.arg.string({ description: AFTER }),
     },
-    subscribe: (_root, { threadId, after }, context) => followThread(context, threadId, after ?? null) as Promise<AsyncIterable<never>>,
+    subscribe: (_root, { threadId, after }, context) =>
+      followThread(context, threadId, after ?? null) as Promise<AsyncIterable<never>>,
     extensions: { delivers: true },
     resolve: (event) => event as Delivered,
   }),
@@ -93,7 +96,9 @@ async function followThread(context: Context, threadId: string, after: string | 
   const { db, viewer, rooms } = context;
   const thread = await context.load.one(threadById, threadId);
   // A reader that comes back to a thread which was deleted meanwhile is told so by the event that it missed.
-  const known = thread ?? (after !== null && nounOf(threadId) === 'Thread' && (await readTombstone(db, viewer.projectId, threadId)));
+  const known =
+    thread ??
+    (after !== null && nounOf(threadId) === 'Thread' && (await readTombstone(db, viewer.projectId, threadId)));
   if (!known) throw new RequestError('NOT_FOUND', `No thread found with id '${threadId}'.`);
   const from = after === null ? null : await placeOf(db, threadId, after);
   // Behind ThreadDeleted nothing is left to wait for.

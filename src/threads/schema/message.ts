@@ -22,7 +22,10 @@ import {
 
 export const MessageRole = builder.enumType('MessageRole', {
   description: 'Who speaks.',
-  values: { USER: { description: 'The caller.' }, ASSISTANT: { description: 'The model, or history that the caller brings.' } } as const,
+  values: {
+    USER: { description: 'The caller.' },
+    ASSISTANT: { description: 'The model, or history that the caller brings.' },
+  } as const,
 });
 
 const MessageStatus = builder.enumType('MessageStatus', {
@@ -45,10 +48,9 @@ const REASONS: Record<Reason, string> = {
 
 const MessageIncompleteReason = builder.enumType('MessageIncompleteReason', {
   description: 'Why a message was cut off.',
-  values: Object.fromEntries(Object.entries(REASONS).map(([reason, description]) => [reason, { description }])) as Record<
-    Reason,
-    { description: string }
-  >,
+  values: Object.fromEntries(
+    Object.entries(REASONS).map(([reason, description]) => [reason, { description }]),
+  ) as Record<Reason, { description: string }>,
 });
 
 const MessageIncompleteDetails = builder.objectRef<{ reason: Reason }>('MessageIncompleteDetails').implement({
@@ -64,7 +66,10 @@ export const SourceLocation = builder.objectRef<Location>('SourceLocation').impl
     startIndex: t.exposeInt('startIndex', { description: 'UTF-16 index of the first character.' }),
     endIndex: t.exposeInt('endIndex', { description: 'UTF-16 index behind the last character.' }),
     page: t.exposeInt('page', { nullable: true, description: 'Page or slide, from 1, where the file has such.' }),
-    startLine: t.exposeInt('startLine', { nullable: true, description: 'First line, from 1, where the file has lines.' }),
+    startLine: t.exposeInt('startLine', {
+      nullable: true,
+      description: 'First line, from 1, where the file has lines.',
+    }),
     endLine: t.exposeInt('endLine', { nullable: true, description: 'Last line.' }),
     headingPath: t.exposeStringList('headingPath', { description: 'Headings above the place, outermost first.' }),
   }),
@@ -75,7 +80,9 @@ export const Annotation = builder.interfaceRef<AnnotationValue>('Annotation').im
   resolveType: ({ type }) => (type === 'fileCitation' ? 'FileCitation' : 'FilePath'),
   fields: (t) => ({
     text: t.exposeString('text', { description: 'The stretch as it stands in the text.' }),
-    startIndex: t.exposeInt('startIndex', { description: "UTF-16 index into the part's value of the first character." }),
+    startIndex: t.exposeInt('startIndex', {
+      description: "UTF-16 index into the part's value of the first character.",
+    }),
     endIndex: t.exposeInt('endIndex', { description: "UTF-16 index into the part's value behind the last character." }),
   }),
 });
@@ -89,7 +96,12 @@ builder.objectRef<AnnotationValue & { type: 'fileCitation' }>('FileCitation').im
     file: t.field({ type: File, ...fileOf, resolve: ({ fileId }, _args, { load }) => load.one(fileById, fileId) }),
     fileId: t.exposeID('fileId', { description: 'Id of the file.' }),
     quote: t.exposeString('quote', { description: 'The exact words of the source.' }),
-    location: t.field({ type: SourceLocation, nullable: true, description: 'Where the quote stands.', resolve: (citation) => citation.location }),
+    location: t.field({
+      type: SourceLocation,
+      nullable: true,
+      description: 'Where the quote stands.',
+      resolve: (citation) => citation.location,
+    }),
     score: t.exposeFloat('score', { description: 'How well the source fitted what was searched for, 0 to 1.' }),
   }),
 });
@@ -118,7 +130,11 @@ const TextContent = builder.objectRef<Part<'text'>>('TextContent').implement({
   description: 'Text with what is said about its stretches.',
   fields: (t) => ({
     value: t.exposeString('value', { description: 'The text.' }),
-    annotations: t.field({ type: [Annotation], description: 'In the order of their places.', resolve: ({ annotations }) => annotations }),
+    annotations: t.field({
+      type: [Annotation],
+      description: 'In the order of their places.',
+      resolve: ({ annotations }) => annotations,
+    }),
   }),
 });
 
@@ -132,7 +148,11 @@ const ImageFileContent = builder.objectRef<Part<'imageFile'>>('ImageFileContent'
   fields: (t) => ({
     file: t.field({ type: File, ...fileOf, resolve: ({ fileId }, _args, { load }) => load.one(fileById, fileId) }),
     fileId: t.exposeID('fileId', { description: 'Id of the file.' }),
-    detail: t.field({ type: ImageDetail, description: 'How closely the model looks.', resolve: ({ detail }) => detail }),
+    detail: t.field({
+      type: ImageDetail,
+      description: 'How closely the model looks.',
+      resolve: ({ detail }) => detail,
+    }),
   }),
 });
 
@@ -140,7 +160,11 @@ const ImageUrlContent = builder.objectRef<Part<'imageUrl'>>('ImageUrlContent').i
   description: 'An image elsewhere, fetched by the model server.',
   fields: (t) => ({
     url: t.exposeString('url', { description: 'Where it is.' }),
-    detail: t.field({ type: ImageDetail, description: 'How closely the model looks.', resolve: ({ detail }) => detail }),
+    detail: t.field({
+      type: ImageDetail,
+      description: 'How closely the model looks.',
+      resolve: ({ detail }) => detail,
+    }),
   }),
 });
 
@@ -149,11 +173,19 @@ const MessageContent = builder.unionType('MessageContent', {
   types: [TextContent, ImageFileContent, ImageUrlContent, RefusalContent],
   resolveType: ({ type }) => CONTENT_TYPE[type],
 });
-const CONTENT_TYPE = { text: 'TextContent', refusal: 'RefusalContent', imageFile: 'ImageFileContent', imageUrl: 'ImageUrlContent' } as const;
+const CONTENT_TYPE = {
+  text: 'TextContent',
+  refusal: 'RefusalContent',
+  imageFile: 'ImageFileContent',
+  imageUrl: 'ImageUrlContent',
+} as const;
 
 const AttachmentTool = builder.enumType('AttachmentTool', {
   description: 'A hosted tool that works on an attachment.',
-  values: { CODE_INTERPRETER: { description: 'Finds it under /mnt/data.' }, FILE_SEARCH: { description: 'Searches it.' } } as const,
+  values: {
+    CODE_INTERPRETER: { description: 'Finds it under /mnt/data.' },
+    FILE_SEARCH: { description: 'Searches it.' },
+  } as const,
 });
 
 const Attachment = builder.objectRef<AttachmentValue>('Attachment').implement({
@@ -200,7 +232,11 @@ export const Message = builder.objectRef<MessageRow>('Message').implement({
         return content instanceof Promise ? content.then(textOf) : textOf(content);
       },
     }),
-    attachments: t.field({ type: [Attachment], description: 'Files that came with it, up to 10.', resolve: ({ attachments }) => attachments }),
+    attachments: t.field({
+      type: [Attachment],
+      description: 'Files that came with it, up to 10.',
+      resolve: ({ attachments }) => attachments,
+    }),
     assistant: t.field({
       type: Assistant,
       nullable: true,
@@ -234,7 +270,10 @@ const ImageFileInput = builder.inputType('ImageFileInput', {
 const ImageUrlInput = builder.inputType('ImageUrlInput', {
   description: 'An image elsewhere.',
   fields: (t) => ({
-    url: t.string({ required: true, description: 'An http, https or data URL of a jpeg, png, gif or webp image, up to 2 000 000 characters.' }),
+    url: t.string({
+      required: true,
+      description: 'An http, https or data URL of a jpeg, png, gif or webp image, up to 2 000 000 characters.',
+    }),
     detail: t.field({ type: ImageDetail, description: 'How closely the model looks. Default AUTO.' }),
   }),
 });
@@ -259,7 +298,12 @@ const AttachmentInput = builder.inputType('AttachmentInput', {
 
 /** Fields of every input that brings a message. */
 export const messageFields = (t: Parameters<Parameters<typeof builder.inputType>[1]['fields']>[0]) => ({
-  role: t.field({ type: MessageRole, required: true, defaultValue: 'USER' as const, description: 'Who speaks. ASSISTANT seeds history.' }),
+  role: t.field({
+    type: MessageRole,
+    required: true,
+    defaultValue: 'USER' as const,
+    description: 'Who speaks. ASSISTANT seeds history.',
+  }),
   content: t.field({ type: [MessageContentInput], required: true, description: 'What it says: 1 to 100 parts.' }),
   attachments: t.field({ type: [AttachmentInput], description: "Files for the thread's tools, up to 10." }),
   metadata: t.field({ type: 'JSON', description: 'Up to 16 pairs of text.' }),
@@ -270,7 +314,10 @@ export const MessageInput = builder.inputType('MessageInput', {
   fields: messageFields,
 });
 
-const detail = z.enum(['AUTO', 'LOW', 'HIGH']).nullish().transform((value): ImageDetailValue => value ?? 'AUTO');
+const detail = z
+  .enum(['AUTO', 'LOW', 'HIGH'])
+  .nullish()
+  .transform((value): ImageDetailValue => value ?? 'AUTO');
 
 const ContentChecked = z
   .object({
@@ -278,7 +325,10 @@ const ContentChecked = z
     imageFile: z.object({ fileId: text('id', 100), detail }).nullish(),
     imageUrl: z
       .object({
-        url: text('URL', 2_000_000, 1).regex(/^(https?:\/\/[^\s]+|data:image\/(jpeg|png|gif|webp);base64,[A-Za-z0-9+/=]+)$/, 'The URL must be http, https, or a base64 data URL of a jpeg, png, gif or webp image.'),
+        url: text('URL', 2_000_000, 1).regex(
+          /^(https?:\/\/[^\s]+|data:image\/(jpeg|png|gif|webp);base64,[A-Za-z0-9+/=]+)$/,
+          'The URL must be http, https, or a base64 data URL of a jpeg, png, gif or webp image.',
+        ),
         detail,
       })
       .nullish(),
@@ -293,9 +343,17 @@ const ContentChecked = z
 
 export const messageChecked = {
   role: z.enum(['USER', 'ASSISTANT']),
-  content: z.array(ContentChecked).min(1, 'A message has at least one part.').max(100, 'A message has at most 100 parts.'),
+  content: z
+    .array(ContentChecked)
+    .min(1, 'A message has at least one part.')
+    .max(100, 'A message has at most 100 parts.'),
   attachments: z
-    .array(z.object({ fileId: text('id', 100), tools: z.array(z.enum(['CODE_INTERPRETER', 'FILE_SEARCH'])).min(1, 'An attachment is for at least one tool.') }))
+    .array(
+      z.object({
+        fileId: text('id', 100),
+        tools: z.array(z.enum(['CODE_INTERPRETER', 'FILE_SEARCH'])).min(1, 'An attachment is for at least one tool.'),
+      }),
+    )
     .max(10, 'A message has at most 10 attachments.')
     .nullish()
     .transform((attachments) => attachments ?? []),
@@ -303,4 +361,3 @@ export const messageChecked = {
 };
 
 export const NewMessageChecked: z.ZodType<NewMessage> = z.object(messageChecked);
-

@@ -15,7 +15,8 @@ export async function checkReferences(context: Context, { messages, toolResource
   messages?.list.forEach(({ content, attachments }, i) => {
     const path = messages.list.length === 1 && messages.path.length === 1 ? messages.path : [...messages.path, i];
     content.forEach((part, j) => {
-      if (part.type === 'imageFile') files.push({ id: part.fileId, path: [...path, 'content', j, 'imageFile', 'fileId'] });
+      if (part.type === 'imageFile')
+        files.push({ id: part.fileId, path: [...path, 'content', j, 'imageFile', 'fileId'] });
     });
     attachments.forEach(({ fileId }, j) => files.push({ id: fileId, path: [...path, 'attachments', j, 'fileId'] }));
   });

@@ -1,5 +1,10 @@
 import { z } from 'zod';
-import { NO_RESOURCES, ToolResourcesInput, ToolResourcesRef, toolResourcesChecked } from '../../assistants/schema/settings.ts';
+import {
+  NO_RESOURCES,
+  ToolResourcesInput,
+  ToolResourcesRef,
+  toolResourcesChecked,
+} from '../../assistants/schema/settings.ts';
 import { cursorOf } from '../../events/event.ts';
 import { builder } from '../../graphql/builder.ts';
 import { connectionOf, pageArgs, pageCost } from '../../graphql/connection.ts';
@@ -9,7 +14,16 @@ import { createMutation, deleteMutation, mutation } from '../../graphql/mutation
 import { defineNode } from '../../graphql/node.ts';
 import { metadata, metadataChange, optional, text, unchanged } from '../../graphql/validation.ts';
 import type { NewThread, Thread as ThreadRow, Threads } from '../threads.ts';
-import { Message, MessageConnection, messageById, messageChecked, messageFields, MessageInput, NewMessageChecked, threadMessages } from './message.ts';
+import {
+  Message,
+  MessageConnection,
+  messageById,
+  messageChecked,
+  messageFields,
+  MessageInput,
+  NewMessageChecked,
+  threadMessages,
+} from './message.ts';
 import { checkReferences } from './references.ts';
 
 declare module '../../graphql/context.ts' {
@@ -27,7 +41,14 @@ const reading = {
   extra: '(select coalesce(max(number), 0)::int from event where thread_id = t.id) as "lastEvent"',
 };
 export const threadById = byId<ThreadView>('Thread', reading);
-const projectThreads: List<ThreadView> = { name: 'threads', table: 'Thread', parent: 'projectId', key: 'id', keyType: 'text', ...reading };
+const projectThreads: List<ThreadView> = {
+  name: 'threads',
+  table: 'Thread',
+  parent: 'projectId',
+  key: 'id',
+  keyType: 'text',
+  ...reading,
+};
 
 export const Thread = builder.objectRef<ThreadView>('Thread').implement({
   description: 'A conversation.',
@@ -49,11 +70,15 @@ export const Thread = builder.objectRef<ThreadView>('Thread').implement({
       resolve: ({ id }, page, { load }) => load.page(threadMessages, id, page),
     }),
     cursor: t.string({
-      description: "The position in the thread's log that this answer reflects: what `threadEvents(after:)` goes on from.",
+      description:
+        "The position in the thread's log that this answer reflects: what `threadEvents(after:)` goes on from.",
       resolve: ({ id, lastEvent }) => cursorOf(id, lastEvent),
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
-    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When it was last changed, or given to a run or taken from one.' }),
+    updatedAt: t.expose('updatedAt', {
+      type: 'DateTime',
+      description: 'When it was last changed, or given to a run or taken from one.',
+    }),
   }),
 });
 
@@ -84,10 +109,7 @@ const FilterChecked = z.object({
 function threadFilter({ search, metadata: pairs }: z.infer<typeof FilterChecked>): Filter {
   return {
     name: `filter-${search ? 'search' : ''}-${pairs ? 'metadata' : ''}`,
-    text: [
-      `($5::text is null or t.title ilike $5)`,
-      `($6::jsonb is null or t.metadata @> $6)`,
-    ].join(' and '),
+    text: [`($5::text is null or t.title ilike $5)`, `($6::jsonb is null or t.metadata @> $6)`].join(' and '),
     values: [search ? `%${search.replace(/[\\%_]/g, '\\$&')}%` : null, pairs ? JSON.stringify(pairs) : null],
   };
 }
@@ -107,9 +129,17 @@ builder.queryField('threads', (t) =>
     type: ThreadConnection,
     description: "The project's threads, newest first.",
     complexity: pageCost,
-    args: { ...pageArgs(t.arg), filter: t.arg({ type: ThreadFilter, validate: FilterChecked as never, description: 'Only those that fit.' }) },
+    args: {
+      ...pageArgs(t.arg),
+      filter: t.arg({ type: ThreadFilter, validate: FilterChecked as never, description: 'Only those that fit.' }),
+    },
     resolve: (_root, { filter, ...page }, { load, viewer }) =>
-      load.page(projectThreads, viewer.projectId, page, filter ? threadFilter(filter as z.infer<typeof FilterChecked>) : undefined),
+      load.page(
+        projectThreads,
+        viewer.projectId,
+        page,
+        filter ? threadFilter(filter as z.infer<typeof FilterChecked>) : undefined,
+      ),
   }),
 );
 
@@ -130,7 +160,12 @@ export const messagesChecked = z
   .nullish()
   .transform((messages) => messages ?? []);
 
-export const NewThreadChecked: z.ZodType<NewThread> = z.object({ title, metadata, toolResources, messages: messagesChecked });
+export const NewThreadChecked: z.ZodType<NewThread> = z.object({
+  title,
+  metadata,
+  toolResources,
+  messages: messagesChecked,
+});
 
 export const CreateThreadInput = createMutation('createThread', {
   noun: 'Thread',
@@ -165,7 +200,9 @@ mutation('updateThread', {
   result: { name: 'thread', type: Thread, description: 'The thread as it is now.' },
   async resolve({ threadId, ...change }, context) {
     if (change.toolResources) {
-      await checkReferences(context, { toolResources: { value: change.toolResources, path: ['input', 'toolResources'] } });
+      await checkReferences(context, {
+        toolResources: { value: change.toolResources, path: ['input', 'toolResources'] },
+      });
     }
     await context.rooms.threads.update(context.viewer.projectId, threadId, change);
     return (await context.load.one(threadById, threadId))!;
@@ -189,7 +226,10 @@ mutation('updateMessage', {
   description: "Changes a message's metadata; its content never changes.",
   fields: (t) => ({
     messageId: t.id({ required: true, description: 'Id of the message.' }),
-    metadata: t.field({ type: 'JSON', description: 'Up to 16 pairs of text; replaces all that was there. Left out, nothing changes.' }),
+    metadata: t.field({
+      type: 'JSON',
+      description: 'Up to 16 pairs of text; replaces all that was there. Left out, nothing changes.',
+    }),
   }),
   validate: z.object({ messageId: text('id', 100), metadata: metadataChange }),
   result: { name: 'message', type: Message, description: 'The message as it is now.' },
