@@ -65,6 +65,11 @@ const ToolChoiceInput = builder.inputType('ToolChoiceInput', {
   }),
 });
 
+const IfBusy = builder.enumType('IfBusy', {
+  description: 'What to do when the thread already has an active run.',
+  values: { REJECT: { description: 'Refuse with THREAD_BUSY.' } } as const,
+});
+
 const runId = (t: Parameters<Parameters<typeof builder.inputType>[1]['fields']>[0]) =>
   t.id({ required: true, description: 'Id of the run.' });
 
@@ -156,6 +161,12 @@ createMutation('startRun', {
     }),
     parallelToolCalls: t.boolean({ description: 'Whether one turn may call several functions. Default true.' }),
     responseFormat: t.field({ type: ResponseFormatInput, description: "In place of the assistant's." }),
+    ifBusy: t.field({
+      type: IfBusy,
+      required: true,
+      defaultValue: 'REJECT',
+      description: 'What to do when the thread already has an active run.',
+    }),
   }),
   validate: StartRunChecked,
   result: { name: 'run', type: Run, description: 'The run, QUEUED.' },
