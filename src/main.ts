@@ -61,6 +61,7 @@ try {
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
 } catch (error) {
-  logger.fatal({ err: error }, `Skein cannot start: ${(error as Error).message}`);
+  logger.fatal({ err: error }, 'Skein cannot start');
+  console.error(`\nSkein cannot start: ${(error as Error).message}`); // once more in plain words, for who typed the command
   process.exit(1);
 }

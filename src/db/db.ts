@@ -62,7 +62,8 @@ export function createDb({ connection, embedded, poolSize, logger }: DbOptions):
   const pool = new pg.Pool({
     ...connection,
     max: embedded ? 1 : poolSize,
-    idleTimeoutMillis: embedded ? 0 : 30_000,
+    // A server's connections stay: what they have prepared is worth more than the place they take.
+    idleTimeoutMillis: 0,
     connectionTimeoutMillis: 30_000,
     pipeline: true,
   } as pg.PoolConfig);

@@ -134,11 +134,10 @@ const usages: Batch<string, UsageValue> = { name: 'thread-usages', read: readUsa
 export const Run = builder.objectRef<RunView>('Run');
 
 /** What a run was started with is read apart from the run, and only when somebody asks. */
-const config = async <Key extends keyof RunConfig>(
-  { id }: RunView,
-  { load }: Context,
-  key: Key,
-): Promise<RunConfig[Key]> => present(await load.one(settings, id), id).config[key];
+const setting =
+  <Key extends keyof RunConfig>(key: Key) =>
+  async ({ id }: RunView, _args: object, { load }: Context): Promise<RunConfig[Key]> =>
+    present(await load.one(settings, id), id).config[key];
 
 Run.implement({
   description: 'One answer of an assistant in a thread: from being asked for to its end.',
@@ -178,18 +177,18 @@ Run.implement({
     }),
     model: t.string({
       description: 'The model that answers.',
-      resolve: (run, _args, context) => config(run, context, 'model'),
+      resolve: setting('model'),
     }),
     instructions: t.string({
       nullable: true,
       description:
         "System message: the assistant's or the run's own instructions, with additional ones behind. Null when there are none.",
-      resolve: async (run, _args, context) => (await config(run, context, 'instructions')) || null,
+      resolve: async (run, _args, context) => (await setting('instructions')(run, {}, context)) || null,
     }),
     tools: t.field({
       type: [Tool],
       description: 'What the model may use.',
-      resolve: (run, _args, context) => config(run, context, 'tools'),
+      resolve: setting('tools'),
     }),
     metadata: t.field({
       type: 'JSON',
@@ -205,47 +204,47 @@ Run.implement({
     temperature: t.float({
       nullable: true,
       description: "0 to 2; null = the model server's default.",
-      resolve: (run, _args, context) => config(run, context, 'temperature'),
+      resolve: setting('temperature'),
     }),
     topP: t.float({
       nullable: true,
       description: "0 to 1; null = the model server's default.",
-      resolve: (run, _args, context) => config(run, context, 'topP'),
+      resolve: setting('topP'),
     }),
     reasoningEffort: t.field({
       type: ReasoningEffort,
       nullable: true,
       description: "For reasoning models; null = the model server's default.",
-      resolve: (run, _args, context) => config(run, context, 'reasoningEffort') as Promise<never>,
+      resolve: (run, _args, context) => setting('reasoningEffort')(run, {}, context) as Promise<never>,
     }),
     maxPromptTokens: t.int({
       nullable: true,
       description: 'Prompt tokens of all its model calls together; null = no limit.',
-      resolve: (run, _args, context) => config(run, context, 'maxPromptTokens'),
+      resolve: setting('maxPromptTokens'),
     }),
     maxCompletionTokens: t.int({
       nullable: true,
       description: 'Completion tokens of all its model calls together; null = no limit.',
-      resolve: (run, _args, context) => config(run, context, 'maxCompletionTokens'),
+      resolve: setting('maxCompletionTokens'),
     }),
     truncationStrategy: t.field({
       type: TruncationStrategy,
       description: 'How the thread is cut to fit.',
-      resolve: (run, _args, context) => config(run, context, 'truncationStrategy'),
+      resolve: setting('truncationStrategy'),
     }),
     toolChoice: t.field({
       type: ToolChoice,
       description: 'Whether the first model call must use a tool.',
-      resolve: (run, _args, context) => config(run, context, 'toolChoice'),
+      resolve: setting('toolChoice'),
     }),
     parallelToolCalls: t.boolean({
       description: 'Whether one turn may call several functions.',
-      resolve: (run, _args, context) => config(run, context, 'parallelToolCalls'),
+      resolve: setting('parallelToolCalls'),
     }),
     responseFormat: t.field({
       type: ResponseFormatRef,
       description: 'What answers must be.',
-      resolve: (run, _args, context) => config(run, context, 'responseFormat'),
+      resolve: setting('responseFormat'),
     }),
     attempt: t.exposeInt('attempt', {
       description:
