@@ -214,11 +214,11 @@ async function mostStreams(all: Measured[]): Promise<void> {
     let lag = 0;
     for (let streams = 100; streams <= 800; streams += 50) {
       const places = await target.open(streams);
-      const { answers } = await manyAt(places, 1, '[[n=150 d=20]]');
+      const { answers } = await manyAt(places, 1, '[[n=200 d=20]]');
       for (const place of places) place.close();
       // The start of all at once is another figure: what counts here is the stream once it runs.
       const now = quantile(
-        answers.flatMap(({ lags }) => lags.slice(30)),
+        answers.flatMap(({ lags }) => lags.slice(100)),
         0.95,
       );
       if (now >= 30) break;
