@@ -61,12 +61,10 @@ export const MUTATIONS: Tries = {
   updateMessage: ({ messageId }) => [{ messageId, metadata: { changed: 'yes' } }],
   updateRun: ({ runId }) => [{ runId, metadata: { changed: 'yes' } }],
   submitToolOutputs: ({ waiting }) =>
-    waiting
-      .slice(0, 1)
-      .map(({ runId, callIds }) => ({
-        runId,
-        toolOutputs: callIds.map((toolCallId) => ({ toolCallId, output: 'sunny' })),
-      })),
+    waiting.slice(0, 1).map(({ runId, callIds }) => ({
+      runId,
+      toolOutputs: callIds.map((toolCallId) => ({ toolCallId, output: 'sunny' })),
+    })),
   cancelRun: ({ waiting }) => [{ runId: waiting[1]!.runId }],
   deleteMessage: ({ messageId }) => [{ messageId }],
   startRun: (project) => [
