@@ -21,6 +21,7 @@ import {
   type TruncationStrategy as TruncationValue,
   visibleStatus,
 } from '../run.ts';
+import type { StoredRun } from '../runs.ts';
 import { readSettings, type RunSettings } from '../run-settings.ts';
 import { RUN_STATUSES, type RunStatus as Status } from '../status.ts';
 import { readUsages } from '../usages.ts';
@@ -116,8 +117,8 @@ const ToolChoice = builder.objectRef<ToolChoiceValue>('ToolChoice').implement({
   }),
 });
 
-/** A run with the number of the last event that its row reflects: both are read with one statement. */
-export type RunView = RunRow & { logEnd: number };
+/** A run and the number of the last event that its row reflects are read with one statement. */
+export type RunView = StoredRun;
 
 const reading = {
   except: ['config', 'metadata', 'owner', 'epoch', 'leaseUntil'],

@@ -71,24 +71,16 @@ async function followRun(context: Context, runId: string, after: string | null):
     ended ||= events.some(({ body }) => body.type === 'ThreadDeleted');
     return wanted;
   };
-  let snapshot =
-    from === null &&
-    new Snapshot<Delivered>((deliver) =>
-      inSnapshot(context, async (load) => {
-        const now = await load.one(runById, runId);
-        if (!now) throw new RequestError('NOT_FOUND', `No run found with id '${runId}'.`);
-        follower.seek(now.logEnd);
-        ended = isFinal(now.status);
-        return deliver({ snapshot: 'run', at: new Date(), run: now }, load);
-      }),
-    );
-  return source(follower, () => {
-    if (snapshot) {
-      const first = [snapshot];
-      snapshot = false;
-      return Promise.resolve(first);
-    }
-    return ended ? Promise.resolve(null) : follower.next().then((events) => events && mine(events));
+  const snapshot = async (load: Load): Promise<Delivered> => {
+    const now = await load.one(runById, runId);
+    if (!now) throw new RequestError('NOT_FOUND', `No run found with id '${runId}'.`);
+    follower.seek(now.logEnd);
+    ended = isFinal(now.status);
+    return { snapshot: 'run', at: new Date(), run: now };
+  };
+  return source(context, follower, from === null ? snapshot : null, async () => {
+    const events = ended ? null : await follower.next();
+    return events && mine(events);
   });
 }
 
@@ -104,36 +96,44 @@ async function followThread(context: Context, threadId: string, after: string | 
   // Behind ThreadDeleted nothing is left to wait for.
   let ended = !thread && from === (await last(db, threadId));
   const follower = rooms.tail.follow(threadId, from ?? 0);
-  let snapshot =
-    from === null &&
-    new Snapshot<Delivered>((deliver) =>
-      inSnapshot(context, async (load) => {
-        const now = await load.one(threadById, threadId);
-        if (!now) throw new RequestError('NOT_FOUND', `No thread found with id '${threadId}'.`);
-        follower.seek(now.lastEvent);
-        return deliver({ snapshot: 'thread', at: new Date(), thread: now }, load);
-      }),
-    );
-  return source(follower, () => {
-    if (snapshot) {
-      const first = [snapshot];
-      snapshot = false;
-      return Promise.resolve(first);
-    }
-    if (ended) return Promise.resolve(null);
-    return follower.next().then((events) => {
-      ended = events?.some(({ body }) => body.type === 'ThreadDeleted') ?? true;
-      return events;
-    });
+  const snapshot = async (load: Load): Promise<Delivered> => {
+    const now = await load.one(threadById, threadId);
+    if (!now) throw new RequestError('NOT_FOUND', `No thread found with id '${threadId}'.`);
+    follower.seek(now.lastEvent);
+    return { snapshot: 'thread', at: new Date(), thread: now };
+  };
+  return source(context, follower, from === null ? snapshot : null, async () => {
+    const events = ended ? null : await follower.next();
+    ended ||= events?.some(({ body }) => body.type === 'ThreadDeleted') ?? false;
+    return events;
   });
 }
 
-const source = (follower: Follower, read: () => Promise<readonly Item[] | null>) =>
-  new EventSource<Item>(read, () => follower.close());
-
-/** All that is loaded while a snapshot is delivered is read in one repeatable-read transaction. */
-const inSnapshot = <T>({ db, viewer }: Context, work: (load: Load) => Promise<T>): Promise<T> =>
-  db.tx((tx) => work(new Load(tx, viewer.projectId)), 'snapshot');
+/**
+ * A snapshot first, if there is to be one, then what the follower brings. All that is loaded while the snapshot is
+ * delivered is read in one repeatable-read transaction, together with the place from which the follower goes on.
+ */
+function source(
+  { db, viewer }: Context,
+  follower: Follower,
+  snapshot: ((load: Load) => Promise<Delivered>) | null,
+  read: () => Promise<readonly Item[] | null>,
+): EventSource<Item> {
+  let first = snapshot && [
+    new Snapshot<Delivered>((deliver) =>
+      db.tx(async (tx) => {
+        const load = new Load(tx, viewer.projectId);
+        return deliver(await snapshot(load), load);
+      }, 'snapshot'),
+    ),
+  ];
+  const next = async (): Promise<readonly Item[] | null> => {
+    const items = first;
+    first = null;
+    return items ?? read();
+  };
+  return new EventSource<Item>(next, () => follower.close());
+}
 
 async function placeOf(db: Db, threadId: string, cursor: string): Promise<number> {
   const number = numberOf(threadId, cursor);
