@@ -13,8 +13,6 @@ export type EventBody =
   | { type: 'MessageDeleted'; messageId: string }
   | { type: 'ThreadDeleted'; threadId: string };
 
-export type EventType = EventBody['type'];
-
 /** `offset`: UTF-16 position in the part's value at which `value` stands. */
 export type ContentDelta =
   | { type: 'text'; index: number; offset: number; value: string; annotations: unknown[] }

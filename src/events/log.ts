@@ -36,8 +36,6 @@ export interface Pen {
    * together, or neither. `next` is the number that the first of them will have.
    */
   commit(work: (tx: Tx, next: number) => EventBody[] | Promise<EventBody[]>): Promise<void>;
-  /** The number of the last event that is committed. */
-  readonly committed: number;
 }
 
 /** Writers beyond which deltas wait twice as long: half as many commits are worth more to all of them by then. */
@@ -129,7 +127,7 @@ export function createEventLog(options: { db: Db; tail: Tail; windowMs: number; 
 
   function written(pen: OwnersPen, events: StoredEvent[]): void {
     tail.publish(pen.threadId, events);
-    pen.done(events);
+    pen.done();
   }
 
   return {
@@ -160,7 +158,6 @@ export function createEventLog(options: { db: Db; tail: Tail; windowMs: number; 
 
 class OwnersPen implements Pen {
   readonly threadId: string;
-  committed: number;
   readonly #db: Db;
   readonly #tail: Tail;
   readonly #runId: string;
@@ -176,7 +173,6 @@ class OwnersPen implements Pen {
     this.threadId = threadId;
     this.#runId = runId;
     this.#last = after;
-    this.committed = after;
     this.#enqueue = enqueue;
   }
 
@@ -212,7 +208,7 @@ class OwnersPen implements Pen {
       throw this.#loss.signal.reason;
     }
     if (events.length > 0) this.#tail.publish(this.threadId, events);
-    this.done(events);
+    this.done();
   }
 
   take(at: Date): StoredEvent[] {
@@ -223,8 +219,7 @@ class OwnersPen implements Pen {
     return events;
   }
 
-  done(events: StoredEvent[]): void {
-    this.committed = events.at(-1)?.number ?? this.committed;
+  done(): void {
     this.#settle();
     if (this.#queue.length > 0) this.#enqueue(this);
   }

@@ -7,7 +7,8 @@ export const OrderDirection = builder.enumType('OrderDirection', {
   values: { ASC: { description: 'Oldest first.' }, DESC: { description: 'Newest first.' } } as const,
 });
 
-const made = new Map<string, ObjectRef<Types, Page<object>>>();
+/** By the name of the node type, which says what the page is of. */
+const made = new Map<string, unknown>();
 
 /** The one connection type of a node type: `XConnection` with `edges`, `nodes` and `pageInfo`. */
 export function connectionOf<Row extends object>(
@@ -15,7 +16,7 @@ export function connectionOf<Row extends object>(
   Node: ObjectRef<Types, Row>,
 ): ObjectRef<Types, Page<Row>> {
   const known = made.get(name);
-  if (known) return known as unknown as ObjectRef<Types, Page<Row>>;
+  if (known) return known as ObjectRef<Types, Page<Row>>;
   const Edge = builder.objectRef<{ cursor: string; node: Row }>(`${name}Edge`).implement({
     description: `One ${name} at its place in a list.`,
     fields: (t) => ({
@@ -45,7 +46,7 @@ export function connectionOf<Row extends object>(
       }),
     }),
   });
-  made.set(name, Connection as unknown as ObjectRef<Types, Page<object>>);
+  made.set(name, Connection);
   return Connection;
 }
 

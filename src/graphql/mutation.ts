@@ -69,13 +69,16 @@ export function deleteMutation<Input>(
       description: options.description,
       args: { input: t.arg({ type: Input, required: true, validate: options.validate as never, description: INPUT }) },
       resolve: async (_root, args, context) => ({
-        deletedId: await options.resolve((args as unknown as { input: Input }).input, context),
+        deletedId: await options.resolve(checkedInput<Input>(args), context),
       }),
     }),
   );
 }
 
 const INPUT = 'What to do, in one object.';
+
+/** What the validation has made of the input, of which Pothos only knows the type that it had before. */
+const checkedInput = <Input>(args: unknown): Input => (args as { input: Input }).input;
 
 function defineMutation<Input, Row>(
   name: string,
@@ -106,7 +109,7 @@ function defineMutation<Input, Row>(
       args: { input: t.arg({ type: Input, required: true, validate: options.validate as never, description: INPUT }) },
       extensions: creates ? { creates } : {},
       resolve: async (_root, args, context, info) => ({
-        [result.name]: await resolve((args as unknown as { input: Input }).input, context, String(info.path.key)),
+        [result.name]: await resolve(checkedInput<Input>(args), context, String(info.path.key)),
       }),
     }),
   );

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { builder } from '../../graphql/builder.ts';
 import { connectionOf, pageArgs, pageCost } from '../../graphql/connection.ts';
 import { byId, type List } from '../../graphql/load.ts';
-import { createMutation, deleteMutation, mutation } from '../../graphql/mutation.ts';
+import { createMutation, deleteMutation, type InputFields, mutation } from '../../graphql/mutation.ts';
 import { defineNode } from '../../graphql/node.ts';
 import { metadata, metadataChange, optional, text, unchanged } from '../../graphql/validation.ts';
 import type { Assistant as AssistantRow, Assistants, NewAssistant } from '../assistants.ts';
@@ -155,7 +155,6 @@ const AssistantChangeChecked = z.object({
   metadata: metadataChange,
 });
 
-type InputFields = Parameters<typeof mutation>[1]['fields'];
 const inputFields =
   (create: boolean): InputFields =>
   (t) => ({
