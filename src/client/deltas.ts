@@ -72,11 +72,12 @@ function extendedCall(call: ToolCall | undefined, delta: CallDelta): ToolCall {
         call?.__typename === 'CodeInterpreterToolCall'
           ? call
           : { __typename: 'CodeInterpreterToolCall', id, status: 'IN_PROGRESS', input: '', outputs: [] };
+      if (delta.ended) return delta.ended;
       if (delta.input !== null) return { ...known, input: insert(known.input, delta.offset, delta.input) };
       return { ...known, outputs: outputsOf(known, delta) };
     }
     case 'FileSearchToolCallDelta':
-      return call ?? { __typename: 'FileSearchToolCall', id, status: 'IN_PROGRESS', queries: [], results: [] };
+      return delta.ended ?? call ?? { __typename: 'FileSearchToolCall', id, status: 'IN_PROGRESS', queries: [], results: [] };
   }
 }
 

@@ -1,7 +1,9 @@
 import type { LlmContentPart, LlmFunction, LlmMessage, LlmRequest } from '../llm/llm.ts';
 import type { HeldRun } from '../runs/held-run.ts';
-import type { FunctionToolCall, RunConfig, RunStep } from '../runs/run.ts';
+import type { RunConfig, RunStep, ToolCall } from '../runs/run.ts';
 import type { ContentPart, Message } from '../threads/message.ts';
+import { type HostedCall, HOSTED_NAMES, type HostedTool, type HostedTools } from '../tools/tool.ts';
+import { hostedOf } from './call-tools.ts';
 import { tokenBound, tokenCounter } from './tokens.ts';
 
 export interface Prompt {
@@ -22,12 +24,17 @@ const IMAGE_TOKENS = { LOW: 85, AUTO: 1105, HIGH: 1105 };
  * Null when what cannot be cut is too long by itself. `shrink` below 1 is for a prompt that the server found too long
  * whatever we had counted: only that part of it is kept.
  */
-export async function buildPrompt(held: HeldRun, contextTokens: number, shrink: number): Promise<Prompt | null> {
+export async function buildPrompt(
+  held: HeldRun,
+  tools: HostedTools,
+  contextTokens: number,
+  shrink: number,
+): Promise<Prompt | null> {
   const { config, usage } = held;
   const history = await held.history();
   const fixed: LlmMessage[] = config.instructions === '' ? [] : [{ role: 'system', content: config.instructions }];
-  const own = ownMessages(held.steps, history.own);
-  const functions = config.tools.filter((tool) => tool.type === 'function');
+  const own = ownMessages(held.steps, history.own, tools);
+  const functions = declared(config, tools);
   const said = history.messages.flatMap((message) => promptMessage(message) ?? []);
 
   const promptBudget = config.maxPromptTokens === null ? Infinity : config.maxPromptTokens - usage.promptTokens;
@@ -39,12 +46,7 @@ export async function buildPrompt(held: HeldRun, contextTokens: number, shrink: 
     request: {
       model: config.model,
       messages: [...fixed, ...kept, ...own],
-      tools: functions.map(({ name, description, parameters, strict }): LlmFunction => ({
-        name,
-        description,
-        parameters,
-        strict,
-      })),
+      tools: functions,
       toolChoice: toolChoice(config, held.steps.length === 0),
       parallelToolCalls: config.parallelToolCalls,
       responseFormat: responseFormat(config),
@@ -55,6 +57,19 @@ export async function buildPrompt(held: HeldRun, contextTokens: number, shrink: 
     },
     dropped: history.older + said.length - kept.length,
   };
+}
+
+/** What the model may call: the caller's functions, and the hosted tools that this server has. */
+function declared(config: RunConfig, tools: HostedTools): LlmFunction[] {
+  const hosted = hostedOf(config, tools);
+  return [
+    ...Object.values(hosted).map((type) => ({ ...tools[type]!.definition, strict: false })),
+    ...config.tools.flatMap((tool) => {
+      if (tool.type !== 'function') return [];
+      const { name, description, parameters, strict } = tool;
+      return [{ name, description, parameters, strict }];
+    }),
+  ];
 }
 
 /**
@@ -126,9 +141,9 @@ function contentParts(content: ContentPart[]): LlmContentPart[] {
 }
 
 /** What the run itself has added: a turn's message and its calls are one assistant message, then the outputs. */
-function ownMessages(steps: readonly RunStep[], messages: Message[]): LlmMessage[] {
+function ownMessages(steps: readonly RunStep[], messages: Message[], tools: HostedTools): LlmMessage[] {
   const byId = new Map(messages.map((message) => [message.id, message]));
-  const turns = new Map<number, { content: LlmContentPart[]; calls: FunctionToolCall[] }>();
+  const turns = new Map<number, { content: LlmContentPart[]; calls: ToolCall[] }>();
   for (const step of steps) {
     const turn = turns.get(step.turn) ?? { content: [], calls: [] };
     turns.set(step.turn, turn);
@@ -136,6 +151,7 @@ function ownMessages(steps: readonly RunStep[], messages: Message[]): LlmMessage
     turn.content.push(...contentParts(message?.content ?? []));
     turn.calls.push(...(step.toolCalls ?? []));
   }
+  let searches = 0;
   return [...turns.values()].flatMap(({ content, calls }): LlmMessage[] => {
     const ids = wireIds(calls);
     if (content.length === 0 && calls.length === 0) return [];
@@ -143,15 +159,24 @@ function ownMessages(steps: readonly RunStep[], messages: Message[]): LlmMessage
       {
         role: 'assistant',
         content,
-        toolCalls: calls.map((call, i) => ({ id: ids[i]!, name: call.name, arguments: call.arguments })),
+        toolCalls: calls.map((call, i) => ({ id: ids[i]!, name: nameOf(call), arguments: call.arguments })),
       },
-      ...calls.map((call, i) => ({ role: 'tool' as const, toolCallId: ids[i]!, content: call.output ?? '' })),
+      ...calls.map((call, i) => ({ role: 'tool' as const, toolCallId: ids[i]!, content: answerTo(call, tools, call.type === 'fileSearch' ? searches++ : 0) })),
     ];
   });
 }
 
+const nameOf = (call: ToolCall): string =>
+  call.type === 'function' ? call.name : Object.keys(HOSTED_NAMES).find((name) => HOSTED_NAMES[name] === call.type)!;
+
+function answerTo(call: ToolCall, tools: HostedTools, ordinal: number): string {
+  if (call.type === 'function') return call.output ?? '';
+  const tool = tools[call.type] as HostedTool<HostedCall> | null;
+  return tool?.answer(call, ordinal) ?? call.failure ?? '';
+}
+
 /** The model server's own names of a turn's calls where they tell them apart (some insist on their form), else ours. */
-function wireIds(calls: FunctionToolCall[]): string[] {
+function wireIds(calls: ToolCall[]): string[] {
   const theirs = calls.map(({ modelId }) => modelId ?? '');
   return new Set(theirs).size === calls.length && !theirs.includes('') ? theirs : calls.map(({ id }) => id);
 }

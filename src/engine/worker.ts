@@ -2,9 +2,12 @@ import type { Logger } from 'pino';
 import type { Db } from '../db/db.ts';
 import { FenceLostError, type EventLog } from '../events/log.ts';
 import type { Llm } from '../llm/llm.ts';
-import { claimRuns, endClaimed, type HeldRun, type RunClaim } from '../runs/held-run.ts';
+import { claimRuns, endClaimed, type RunClaim } from '../runs/claim-runs.ts';
+import type { HeldRun } from '../runs/held-run.ts';
+import type { Line } from '../runs/line.ts';
 import type { ClaimedRun } from '../runs/rows.ts';
 import type { Runs } from '../runs/runs.ts';
+import type { HostedTools } from '../tools/tool.ts';
 import type { Hands, Leases } from '../work/leases.ts';
 import type { Wake } from '../work/wake.ts';
 import { executeRun, Stopped } from './execute-run.ts';
@@ -24,8 +27,10 @@ export interface WorkerOptions {
   log: EventLog;
   leases: Leases<ClaimedRun>;
   wake: Wake;
+  line: Line;
   runs: Runs;
   llm: Llm;
+  tools: HostedTools;
   logger: Logger;
   concurrency: number;
   heartbeatMs: number;
@@ -39,7 +44,9 @@ const CLAIM_BATCH = 50;
 
 export function createWorker(options: WorkerOptions): Worker {
   const { leases, wake, runs, logger, concurrency, heartbeatMs, pollMs } = options;
-  const active = new Map<string, { stop: AbortController; done: Promise<void> }>();
+  const active = new Map<string, { stop: AbortController; done: Promise<void>; held: HeldRun | null }>();
+  /** When each lease was last known to be held, by the clock of `performance`. */
+  const heard = new Map<string, number>();
   /** Places that are promised to runs whose transactions are under way. */
   const places = new Set<Promise<void>>();
   let draining = false;
@@ -50,11 +57,13 @@ export function createWorker(options: WorkerOptions): Worker {
     woken = true;
     nudge?.();
   };
-  const offWork = wake.on('work', nudged);
-  const offStop = wake.on('stop', (runId) => {
-    if (active.has(runId)) void heartbeat([runId]);
-  });
-  const heart = setInterval(() => void heartbeat([...active.keys()]), heartbeatMs);
+  const everybody = () => void heartbeat([...active.keys()]);
+  const offWork = wake.on('work', nudged, nudged);
+  const offStop = wake.on('stop', (runId) => active.has(runId) && void heartbeat([runId]), everybody);
+  // What is missed of these is told with the run's end.
+  const offLine = wake.on('line', (runId) => void tellLine(runId), () => {});
+  const heart = setInterval(everybody, heartbeatMs);
+  const watch = setInterval(stopUnheard, Math.min(heartbeatMs, 1000));
   const net = setInterval(nudged, pollMs);
   const loop = work();
 
@@ -68,7 +77,7 @@ export function createWorker(options: WorkerOptions): Worker {
           const { begun, over } = await claimRuns(options, room);
           claimed = begun.length + over.length;
           begun.forEach(take);
-          for (const claim of over) start(claim.id, () => end(claim));
+          for (const claim of over) start(claim.id, null, () => end(claim));
         }
         if (claimed === 0) await runs.expireOverdue();
       } catch (error) {
@@ -79,8 +88,9 @@ export function createWorker(options: WorkerOptions): Worker {
     }
   }
 
-  function start(runId: string, work: (stop: AbortController) => Promise<void>): void {
+  function start(runId: string, held: HeldRun | null, work: (stop: AbortController) => Promise<void>): void {
     const stop = new AbortController();
+    heard.set(runId, performance.now());
     const done = work(stop)
       .catch((error: unknown) => {
         // Its lease runs out, and the run is taken over from what is committed.
@@ -88,13 +98,16 @@ export function createWorker(options: WorkerOptions): Worker {
         else logger.error({ err: error, runId }, 'executing the run failed; it is taken over when its lease ends');
       })
       .finally(() => {
-        if (active.get(runId)?.stop === stop) active.delete(runId);
+        if (active.get(runId)?.stop === stop) {
+          active.delete(runId);
+          heard.delete(runId);
+        }
         if (active.size === concurrency - 1) nudged();
       });
-    active.set(runId, { stop, done });
+    active.set(runId, { stop, done, held });
   }
 
-  const take = (held: HeldRun): void => start(held.run.id, (stop) => execute(held, stop));
+  const take = (held: HeldRun): void => start(held.run.id, held, (stop) => execute(held, stop));
 
   async function execute(held: HeldRun, stop: AbortController): Promise<void> {
     const { id, attempt, expiresAt } = held.run;
@@ -124,17 +137,33 @@ export function createWorker(options: WorkerOptions): Worker {
     // Asked of those that are active now: a run may be parked, resumed and claimed again while the answer is on its way.
     const asked = ids.flatMap((id) => active.get(id) ?? []).map(({ stop }) => stop);
     if (asked.length === 0) return;
+    const at = performance.now(); // the lease lasts from before the database was asked, at the least
     try {
       const held = new Map((await leases.heartbeat(ids)).map((row) => [row.id, row]));
       for (const id of ids) {
         const stop = active.get(id)?.stop;
         if (!stop || !asked.includes(stop)) continue;
         const row = held.get(id);
+        if (row) heard.set(id, at);
         if (!row) stop.abort(new Stopped('lost'));
         else if (row.stop) stop.abort(new Stopped('cancel'));
       }
     } catch (error) {
       logger.error({ err: error }, 'the heartbeat failed; trying again');
+    }
+  }
+
+  /** Who could not prolong a lease has lost it when its time is over, whether told so or not. */
+  function stopUnheard(): void {
+    const end = performance.now() - leases.leaseMs;
+    for (const [id, { stop }] of active) if (heard.get(id)! < end) stop.abort(new Stopped('lost'));
+  }
+
+  async function tellLine(runId: string): Promise<void> {
+    try {
+      await active.get(runId)?.held?.tellLine();
+    } catch (error) {
+      if (!(error instanceof FenceLostError)) logger.error({ err: error, runId }, 'telling of the line failed');
     }
   }
 
@@ -162,6 +191,7 @@ export function createWorker(options: WorkerOptions): Worker {
       draining = true;
       offWork();
       offStop();
+      offLine();
       clearInterval(net);
       nudge?.();
       await Promise.all([loop, ...places]);
@@ -173,8 +203,10 @@ export function createWorker(options: WorkerOptions): Worker {
       for (const [, { stop }] of left) stop.abort(new Stopped('drain'));
       await Promise.all(left.map(([, { done }]) => done));
       clearInterval(heart);
+      clearInterval(watch);
       if (left.length > 0) {
         await leases.handBack(left.map(([id]) => id));
+        wake.wake('work');
         logger.info({ runs: left.length }, 'handed runs back');
       }
     },

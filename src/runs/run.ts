@@ -1,7 +1,8 @@
 import type { ResponseFormat, ToolSetting } from '../assistants/settings.ts';
 import type { RunErrorCode } from '../errors.ts';
+import type { HostedCall, ToolCallStatus } from '../tools/tool.ts';
 import type { Usage } from '../usage/usage.ts';
-import type { RunStatus } from './status.ts';
+import { mayBecome, type RunStatus } from './status.ts';
 
 /** What a run was started with, resolved. Never changes. */
 export interface RunConfig {
@@ -48,7 +49,8 @@ export interface Run {
   incompleteReason: RunIncompleteReason | null;
   usage: Usage | null;
   attempt: number;
-  firstEvent: number;
+  /** null while it stands in line for its thread. */
+  firstEvent: number | null;
   lastEvent: number | null;
   createdAt: Date;
   startedAt: Date | null;
@@ -59,8 +61,6 @@ export interface Run {
   /** Asked to stop while somebody holds it; callers see CANCELLING from then on. */
   cancelRequestedAt: Date | null;
 }
-
-export type ToolCallStatus = 'IN_PROGRESS' | 'COMPLETED' | 'FAILED' | 'CANCELLED' | 'TIMED_OUT' | 'LIMIT_EXCEEDED';
 
 export interface FunctionToolCall {
   type: 'function';
@@ -73,8 +73,9 @@ export interface FunctionToolCall {
   output: string | null;
 }
 
-/** Grows with the hosted tools. */
-export type ToolCall = FunctionToolCall;
+export type ToolCall = FunctionToolCall | HostedCall;
+
+export const isHosted = (call: ToolCall): call is HostedCall => call.type !== 'function';
 
 export type RunStepStatus = 'IN_PROGRESS' | 'CANCELLED' | 'FAILED' | 'COMPLETED' | 'EXPIRED';
 
@@ -89,7 +90,8 @@ export interface RunStep {
   type: 'MESSAGE_CREATION' | 'TOOL_CALLS';
   status: RunStepStatus;
   messageId: string | null;
-  /** null while the calls are being written: they are in the log's deltas then. */
+  /** null while the calls are being written: they are in the log's deltas then. What hosted calls bring until they
+   * have ended is there too. */
   toolCalls: ToolCall[] | null;
   usage: Usage | null;
   lastError: RunError | null;
@@ -104,3 +106,9 @@ export interface RunStep {
 /** The status that callers see: a held run that was asked to stop is CANCELLING before its owner has said so. */
 export const visibleStatus = (run: Pick<Run, 'status' | 'cancelRequestedAt'>): RunStatus =>
   run.status === 'IN_PROGRESS' && run.cancelRequestedAt ? 'CANCELLING' : run.status;
+
+/** The run in its next status; a move that the table does not know is a fault of ours. */
+export function moved(run: Run, status: RunStatus, change: Partial<Run> = {}): Run {
+  if (!mayBecome(run.status, status)) throw new Error(`run ${run.id} cannot go from ${run.status} to ${status}`);
+  return { ...run, ...change, status };
+}

@@ -1,9 +1,9 @@
 import { type Assistant, readAssistant } from '../assistants/assistants.ts';
 import type { Db, Tx } from '../db/db.ts';
-import { UNIQUE_VIOLATION, sqlState } from '../db/db.ts';
-import { InvalidInputError, NotFoundError, ThreadBusyError, WrongRunStatusError } from '../errors.ts';
+import { violatedKey } from '../db/db.ts';
+import { NotFoundError, ThreadBusyError, UserError, WrongRunStatusError } from '../errors.ts';
 import { byCaller, inRun } from '../events/event.ts';
-import type { EventLog } from '../events/log.ts';
+import { type EventLog, LOG_PLACE } from '../events/log.ts';
 import { mintId } from '../ids.ts';
 import type { NewMessage } from '../threads/message.ts';
 import {
@@ -11,6 +11,7 @@ import {
   holdThread,
   insertMessages,
   insertThread,
+  type LockedThread,
   lockThread,
   type NewThread,
 } from '../threads/threads.ts';
@@ -18,9 +19,11 @@ import { addUsage, NO_USAGE } from '../usage/usage.ts';
 import type { Hands, Leases } from '../work/leases.ts';
 import type { Wake } from '../work/wake.ts';
 import { bornHeld, type HeldRun } from './held-run.ts';
-import { type ClaimedRun, insertRun, readSteps, RUN_COLUMNS, saveRun, saveStep } from './rows.ts';
-import { visibleStatus, type Run, type RunConfig, type RunStep } from './run.ts';
-import { endStep, moved, settle, type Outcome, type Unfinished } from './settle.ts';
+import { LINE_LIMIT, type Line } from './line.ts';
+import { type ClaimedRun, insertRun, readSteps, RUN_COLUMNS, saveRun, saveStep, saveTakenOut } from './rows.ts';
+import { moved, visibleStatus, type Run, type RunConfig, type RunStep } from './run.ts';
+import { endStep, settle, type Outcome, type Unfinished } from './settle.ts';
+import { checkOutputs, sameOutputs } from './tool-outputs.ts';
 import { isFinal } from './status.ts';
 
 export interface StartRun {
@@ -31,14 +34,22 @@ export interface StartRun {
   /** The assistant's settings with the run's own in their place. */
   configure(assistant: Assistant): RunConfig;
   metadata: Record<string, string>;
+  /** What to do when the thread has an active run. */
+  ifBusy: IfBusy;
 }
+
+/**
+ * REJECT refuses. ENQUEUE stands the run in line. INTERRUPT cancels the active run and stands the new one first in line.
+ */
+export type IfBusy = 'REJECT' | 'ENQUEUE' | 'INTERRUPT';
 
 /** A run with the number of the last event of its thread's log that it reflects. */
 export type StoredRun = Run & { logEnd: number };
 
 /** What callers do with runs. What the worker does with one it holds is in held-run.ts. */
 export interface Runs {
-  start(projectId: string, id: string, input: StartRun): Promise<StoredRun>;
+  /** The run as it was begun; null for one that stands in line, or stood there for a moment. */
+  start(projectId: string, id: string, input: StartRun): Promise<StoredRun | null>;
   update(projectId: string, id: string, metadata: Record<string, string> | undefined): Promise<void>;
   cancel(projectId: string, id: string): Promise<void>;
   /** The run as it goes back to the queue; null when these outputs are stored already. */
@@ -53,25 +64,23 @@ export interface Runs {
   expireOverdue(): Promise<number>;
 }
 
-/** Sum of all outputs of one submission, in UTF-8 bytes (reference §6.10). */
-export const TOOL_OUTPUTS_BYTES = 512 * 1024;
-
 interface RunsOptions {
   db: Db;
   log: EventLog;
   leases: Leases<ClaimedRun>;
   wake: Wake;
+  line: Line;
   /** The worker of this process: a run that it has room for is its from birth. */
   hands: Hands<HeldRun>;
   expiresAfterMs: number;
 }
 
-export function createRuns({ db, log, leases, wake, hands, expiresAfterMs }: RunsOptions): Runs {
-  /** Locks a run with its thread, in this order, and hands both to `work` with what the thread's log stands at. */
+export function createRuns({ db, log, leases, wake, line, hands, expiresAfterMs }: RunsOptions): Runs {
+  /** Locks a run with its thread, in this order, and hands both to `work`. */
   function locked<T>(
     projectId: string,
     id: string,
-    work: (tx: Tx, run: LockedRun, lastEvent: number) => T | Promise<T>,
+    work: (tx: Tx, run: LockedRun, thread: LockedThread) => T | Promise<T>,
   ): Promise<T> {
     return retried(async () => {
       const [found] = await db.query<{ threadId: string }>({
@@ -86,7 +95,7 @@ export function createRuns({ db, log, leases, wake, hands, expiresAfterMs }: Run
         });
         const run = await lockRun(tx, id);
         if (!run) throw new NotFoundError('run', id, ['input', 'runId']);
-        return work(tx, run, thread.lastEvent);
+        return work(tx, run, thread);
       });
     });
   }
@@ -95,8 +104,29 @@ export function createRuns({ db, log, leases, wake, hands, expiresAfterMs }: Run
     const steps = await readSteps(tx, run.id);
     const usage = steps.reduce((sum, step) => (step.usage ? addUsage(sum, step.usage) : sum), NO_USAGE);
     leases.seize(tx, run.id);
-    const events = settle(tx, after + 1, withoutOwner(run), waiting(steps), outcome, usage, null);
-    log.append(tx, run.threadId, after, inRun(run.id, events));
+    const events = await settle(tx, line, after + 1, withoutLease(run), waiting(steps), outcome, usage, null);
+    log.append(tx, run.threadId, after, events);
+  }
+
+  /** Ends a run that nobody executes, or asks whoever does to stop. */
+  async function stop(tx: Tx, run: LockedRun, lastEvent: number): Promise<void> {
+    if (isWaiting(run)) return end(tx, run, lastEvent, { status: 'CANCELLED' });
+    tx.write({
+      name: 'run-ask-to-stop',
+      text: 'update run set cancel_requested_at = coalesce(cancel_requested_at, now()) where id = $1',
+      values: [run.id],
+    });
+    tx.afterCommit(() => (run.owner === null ? wake.wake('work') : wake.wake('stop', run.id)));
+  }
+
+  /** Takes a run out of the line. The log tells of it at once where nobody holds the thread, else its holder does. */
+  async function takeOutOfLine(tx: Tx, run: LockedRun, thread: LockedThread): Promise<void> {
+    const cancelled = moved(moved(run, 'CANCELLING'), 'CANCELLED', { cancelledAt: new Date() });
+    saveTakenOut(tx, cancelled);
+    const holder = await lockRun(tx, thread.activeRunId!);
+    if (holder && !isWaiting(holder)) return tx.afterCommit(() => wake.wake('line', holder.id));
+    const events = line.tell(tx, await line.read(tx, thread.id), thread.lastEvent + 1);
+    log.append(tx, thread.id, thread.lastEvent, events);
   }
 
   /** Stores a new run with its messages, begun when it is born `claimed`. */
@@ -106,7 +136,7 @@ export function createRuns({ db, log, leases, wake, hands, expiresAfterMs }: Run
     id: string,
     input: StartRun,
     claimed: boolean,
-  ): Promise<{ run: StoredRun; held: HeldRun | null }> {
+  ): Promise<{ run: StoredRun | null; held: HeldRun | null }> {
     const { thread: where } = input;
     const [locked, assistant] = await Promise.all([
       'id' in where ? lockThread(tx, projectId, where.id) : null,
@@ -114,59 +144,64 @@ export function createRuns({ db, log, leases, wake, hands, expiresAfterMs }: Run
     ]);
     if (!assistant) throw new NotFoundError('assistant', input.assistantId, ['input', 'assistantId']);
     const config = input.configure(assistant);
-    const thread = 'id' in where ? locked! : insertThread(tx, log, projectId, mintId('Thread'), where.create);
+    const thread = 'id' in where ? locked! : await insertThread(tx, log, projectId, mintId('Thread'), where.create);
+    const run = newRun(id, thread, input.assistantId);
     if (thread.activeRunId) {
-      throw new ThreadBusyError(
-        `Thread ${thread.id} already has an active run ${thread.activeRunId}.`,
-        thread.activeRunId,
-        ['input', 'threadId'],
-      );
+      await standInLine(tx, run, config, input, thread, thread.activeRunId);
+      return { run: null, held: null };
     }
     const messages = insertMessages(tx, thread, input.additionalMessages);
-    const now = new Date();
-    const run: Run = {
-      id,
-      projectId,
-      threadId: thread.id,
-      assistantId: input.assistantId,
-      status: 'QUEUED',
-      requiredAction: null,
-      lastError: null,
-      incompleteReason: null,
-      usage: null,
-      attempt: 1,
-      firstEvent: thread.lastEvent + messages.length + 1,
-      lastEvent: null,
-      createdAt: now,
-      startedAt: null,
-      expiresAt: new Date(now.getTime() + expiresAfterMs),
-      completedAt: null,
-      cancelledAt: null,
-      failedAt: null,
-      cancelRequestedAt: null,
-    };
+    const now = run.createdAt;
+    run.firstEvent = thread.lastEvent + messages.length + 1;
+    run.expiresAt = new Date(now.getTime() + expiresAfterMs);
     const begun = claimed ? moved(run, 'IN_PROGRESS', { startedAt: now }) : null;
     insertRun(tx, begun ?? run, config, input.metadata, begun && leases);
     holdThread(tx, thread.id, id);
     const statuses = (begun ? [run, begun] : [run]).map((each) => ({ type: 'RunStatusChanged' as const, run: each }));
     const logEnd = log.append(tx, thread.id, thread.lastEvent, [...byCaller(messages), ...inRun(id, statuses)]);
     const place = { logEnd, lastPosition: thread.lastPosition };
-    const held = begun && bornHeld({ db, log, leases }, begun, config, place);
+    const held = begun && bornHeld({ db, log, leases, line }, begun, config, place);
     return { run: { ...run, logEnd: run.firstEvent }, held };
+  }
+
+  async function standInLine(
+    tx: Tx,
+    run: Run,
+    config: RunConfig,
+    { ifBusy, additionalMessages, metadata }: StartRun,
+    thread: LockedThread,
+    activeRunId: string,
+  ): Promise<void> {
+    const path = ['input', 'threadId'];
+    if (ifBusy === 'REJECT') {
+      throw new ThreadBusyError(`Thread ${thread.id} already has an active run ${activeRunId}.`, activeRunId, path);
+    }
+    const standing = await line.read(tx, thread.id);
+    if (standing.length >= LINE_LIMIT) {
+      const message = `${LINE_LIMIT} runs already wait for thread ${thread.id}, which is as many as may.`;
+      throw new UserError('QUOTA_EXCEEDED', message, path);
+    }
+    const first = (standing[0]?.line ?? 1) - 1;
+    const last = (standing.at(-1)?.line ?? -1) + 1;
+    const place = { line: ifBusy === 'INTERRUPT' ? first : last, pendingMessages: additionalMessages };
+    insertRun(tx, run, config, metadata, null, place);
+    if (ifBusy !== 'INTERRUPT') return;
+    const active = await lockRun(tx, activeRunId);
+    if (active) await stop(tx, active, thread.lastEvent);
   }
 
   return {
     async start(projectId, id, input) {
       // A run that its own process can take up needs no worker to look for it.
       const place = hands.reserve();
-      const born = await db
-        .tx((tx) => insertNew(tx, projectId, id, input, place !== null))
-        .catch((error: unknown) => {
-          place?.giveBack();
-          throw error;
-        });
+      const insert = () => db.tx((tx) => insertNew(tx, projectId, id, input, place !== null));
+      const born = await retried(insert).catch((error: unknown) => {
+        place?.giveBack();
+        throw error;
+      });
       if (born.held) place!.take(born.held);
-      else wake.wake('work');
+      else place?.giveBack();
+      if (born.run && !born.held) wake.wake('work');
       return born.run;
     },
 
@@ -180,23 +215,17 @@ export function createRuns({ db, log, leases, wake, hands, expiresAfterMs }: Run
     },
 
     cancel: (projectId, id) =>
-      locked(projectId, id, async (tx, run, lastEvent) => {
+      locked(projectId, id, async (tx, run, thread) => {
         const status = visibleStatus(run);
         if (status === 'CANCELLING' || status === 'CANCELLED') return;
         if (isFinal(status)) {
           throw new WrongRunStatusError(`Cannot cancel run with status '${status}'.`, status, ['input', 'runId']);
         }
-        if (isWaiting(run)) return end(tx, run, lastEvent, { status: 'CANCELLED' });
-        tx.write({
-          name: 'run-ask-to-stop',
-          text: 'update run set cancel_requested_at = now() where id = $1',
-          values: [id],
-        });
-        tx.afterCommit(() => wake.wake('stop', id));
+        await (run.line === null ? stop(tx, run, thread.lastEvent) : takeOutOfLine(tx, run, thread));
       }),
 
     submitToolOutputs: (projectId, id, outputs) =>
-      locked(projectId, id, async (tx, run, lastEvent) => {
+      locked(projectId, id, async (tx, run, { lastEvent }) => {
         const steps = await readSteps(tx, id);
         if (steps.some((step) => step.status === 'COMPLETED' && sameOutputs(step, outputs))) return null;
         const step = steps.findLast(({ type }) => type === 'TOOL_CALLS');
@@ -223,8 +252,8 @@ export function createRuns({ db, log, leases, wake, hands, expiresAfterMs }: Run
           null,
         );
         saveStep(tx, done);
-        const queued = moved(withoutOwner(run), 'QUEUED', { requiredAction: null });
-        saveRun(tx, queued, 'released');
+        const queued = moved(withoutLease(run), 'QUEUED', { requiredAction: null });
+        saveRun(tx, queued);
         const events = inRun(id, [
           { type: 'RunStepFinished', step: done },
           { type: 'RunStatusChanged', run: queued },
@@ -257,7 +286,7 @@ where expires_at < now() and owner is null and status in ('QUEUED', 'REQUIRES_AC
         values: [],
       });
       for (const { id, projectId } of overdue) {
-        await locked(projectId, id, async (tx, run, lastEvent) => {
+        await locked(projectId, id, async (tx, run, { lastEvent }) => {
           if (isWaiting(run)) await end(tx, run, lastEvent, { status: 'EXPIRED' });
         }).catch((error: unknown) => {
           if (!(error instanceof NotFoundError)) throw error; // deleted since
@@ -268,20 +297,43 @@ where expires_at < now() and owner is null and status in ('QUEUED', 'REQUIRES_AC
   };
 }
 
-type LockedRun = Run & { owner: string | null };
+type LockedRun = Run & { owner: string | null; line: number | null };
 
 async function lockRun(tx: Tx, id: string): Promise<LockedRun | undefined> {
   const [row] = await tx.query<LockedRun>({
     name: 'run-lock',
-    text: `select ${RUN_COLUMNS}, r.owner from run r where id = $1 for update`,
+    text: `select ${RUN_COLUMNS}, r.owner, r.line from run r where id = $1 for update`,
     values: [id],
   });
   return row;
 }
 
-function withoutOwner({ owner: _, ...run }: LockedRun): Run {
+function withoutLease({ owner: _owner, line: _line, ...run }: LockedRun): Run {
   return run;
 }
+
+/** A run that has neither its thread nor a place in its log yet. */
+const newRun = (id: string, thread: LockedThread, assistantId: string): Run => ({
+  id,
+  projectId: thread.projectId,
+  threadId: thread.id,
+  assistantId,
+  status: 'QUEUED',
+  requiredAction: null,
+  lastError: null,
+  incompleteReason: null,
+  usage: null,
+  attempt: 1,
+  firstEvent: null,
+  lastEvent: null,
+  createdAt: new Date(),
+  startedAt: null,
+  expiresAt: null,
+  completedAt: null,
+  cancelledAt: null,
+  failedAt: null,
+  cancelRequestedAt: null,
+});
 
 /** Nobody holds it and nothing is half written: whoever has its thread locked may end it. */
 const isWaiting = (run: LockedRun): boolean =>
@@ -293,32 +345,6 @@ function waiting(steps: RunStep[]): Unfinished {
   return { message: null, toolCalls: step?.type === 'TOOL_CALLS' ? { step, calls: step.toolCalls ?? [] } : null };
 }
 
-function checkOutputs(run: Run, outputs: { toolCallId: string; output: string }[]): Map<string, string> {
-  const path = ['input', 'toolOutputs'];
-  const expected = run.requiredAction!.toolCalls.map(({ id }) => id);
-  const byId = new Map(outputs.map(({ toolCallId, output }) => [toolCallId, output]));
-  const quoted = (ids: string[]) => `[${ids.map((id) => `'${id}'`).join(', ')}]`;
-  if (byId.size !== outputs.length || byId.size !== expected.length || !expected.every((id) => byId.has(id))) {
-    const got = outputs.map(({ toolCallId }) => toolCallId);
-    throw new InvalidInputError(`Expected tool outputs for call_ids ${quoted(expected)}, got ${quoted(got)}`, path);
-  }
-  let bytes = 0;
-  for (const output of byId.values()) bytes += Buffer.byteLength(output);
-  if (bytes >= TOOL_OUTPUTS_BYTES) {
-    throw new InvalidInputError("'tool_outputs' too large: the combined tool outputs must be less than 512kb.", path);
-  }
-  return byId;
-}
-
-function sameOutputs(step: RunStep, outputs: { toolCallId: string; output: string }[]): boolean {
-  const calls = (step.toolCalls ?? []).filter(({ type }) => type === 'function');
-  return (
-    calls.length > 0 &&
-    calls.length === outputs.length &&
-    calls.every((call) => outputs.some(({ toolCallId, output }) => toolCallId === call.id && output === call.output))
-  );
-}
-
 /**
  * A transaction whose place in the log was taken by the run's owner in the same moment is done again: the caller has
  * not held the thread alone then, and sees the newer state at its next try.
@@ -328,7 +354,7 @@ async function retried<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
-      if (sqlState(error) !== UNIQUE_VIOLATION || tries === 50) throw error;
+      if (violatedKey(error) !== LOG_PLACE || tries === 50) throw error;
     }
   }
 }

@@ -1,11 +1,13 @@
 import type { Tx } from '../db/db.ts';
 import { assertNever } from '../errors.ts';
-import type { EventBody } from '../events/event.ts';
+import { type EventBody, inRun, type NewEvent } from '../events/event.ts';
 import { finished, type ContentPart, type Message, type MessageIncompleteReason } from '../threads/message.ts';
-import { finishMessage, holdThread } from '../threads/threads.ts';
+import { finishMessage, lockHeldThread } from '../threads/threads.ts';
+import type { ToolCallStatus } from '../tools/tool.ts';
 import type { Usage } from '../usage/usage.ts';
-import type { Run, RunError, RunIncompleteReason, RunStep, RunStepStatus, ToolCall, ToolCallStatus } from './run.ts';
-import { mayBecome } from './status.ts';
+import type { Line } from './line.ts';
+import { moved, type Run, type RunError, type RunIncompleteReason } from './run.ts';
+import type { RunStep, RunStepStatus, ToolCall } from './run.ts';
 import { saveRun, saveStep } from './rows.ts';
 
 /** How a run ends. */
@@ -23,49 +25,47 @@ export interface Unfinished {
 }
 
 /**
- * Ends a run in a transaction whose caller holds it: closes what is open, innermost first, writes the run's end, frees
- * the thread and gives the lease back, all before the run's last event can be seen. `usage` is what the run took in
- * all, `turnUsage` what its last model call did. `next` is the number of the first event of the answer.
+ * Ends a run in a transaction whose caller holds it: closes what is open, innermost first, writes the run's end, gives
+ * the lease back and the thread to the run that is next in line, all before the run's last event can be seen. `usage`
+ * is what the run took in all, `turnUsage` what its last model call did. `next` is the number of the first event of the
+ * answer.
  */
-export function settle(
+export async function settle(
   tx: Tx,
+  line: Line,
   next: number,
   run: Run,
   unfinished: Unfinished,
   outcome: Outcome,
   usage: Usage,
   turnUsage: Usage | null,
-): EventBody[] {
-  // The thread first: everybody locks in this order.
-  holdThread(tx, run.threadId, null);
-  const events: EventBody[] = [];
+): Promise<NewEvent[]> {
+  // The thread first: everybody locks in this order. Behind the lock nobody can join the line any more.
+  lockHeldThread(tx, run.threadId);
+  const waiting = line.read(tx, run.threadId);
+  const bodies: EventBody[] = [];
   let current = run;
   if (outcome.status === 'CANCELLED' && run.status !== 'CANCELLING') {
     current = moved(run, 'CANCELLING', { requiredAction: null });
-    events.push({ type: 'RunStatusChanged', run: current });
+    bodies.push({ type: 'RunStatusChanged', run: current });
   }
-  events.push(...close(tx, unfinished, outcome, turnUsage));
+  bodies.push(...close(tx, unfinished, outcome, turnUsage));
   const now = new Date();
   const end = moved(current, outcome.status, {
     requiredAction: null,
     usage,
     expiresAt: null,
-    lastEvent: next + events.length,
+    lastEvent: next + bodies.length,
     lastError: outcome.status === 'FAILED' ? outcome.error : null,
     incompleteReason: outcome.status === 'INCOMPLETE' ? outcome.reason : null,
     completedAt: outcome.status === 'COMPLETED' ? now : null,
     cancelledAt: outcome.status === 'CANCELLED' ? now : null,
     failedAt: outcome.status === 'FAILED' ? now : null,
   });
-  saveRun(tx, end, 'released');
-  events.push({ type: 'RunStatusChanged', run: end });
-  return events;
-}
-
-/** The run in its next status; a move that the table does not know is a fault of ours. */
-export function moved(run: Run, status: Run['status'], change: Partial<Run> = {}): Run {
-  if (!mayBecome(run.status, status)) throw new Error(`run ${run.id} cannot go from ${run.status} to ${status}`);
-  return { ...run, ...change, status };
+  saveRun(tx, end);
+  bodies.push({ type: 'RunStatusChanged', run: end });
+  const events = inRun(run.id, bodies);
+  return [...events, ...line.handOver(tx, run.threadId, await waiting, next + events.length)];
 }
 
 /** Closes what is open and returns the events that tell of it, the message before its step. */

@@ -1,5 +1,6 @@
 import { mintId } from '../ids.ts';
 import type { ContentDelta } from '../events/event.ts';
+import type { SourceLocation } from '../vector-stores/location.ts';
 
 /** A message as it is stored and as events carry it (there, times are ISO strings). */
 export interface Message {
@@ -33,15 +34,6 @@ export type ContentPart =
   | { type: 'imageFile'; fileId: string; detail: ImageDetail }
   | { type: 'imageUrl'; url: string; detail: ImageDetail };
 
-export interface SourceLocation {
-  startIndex: number;
-  endIndex: number;
-  page: number | null;
-  startLine: number | null;
-  endLine: number | null;
-  headingPath: string[];
-}
-
 /** Indices are UTF-16 units into the part's value, end exclusive. */
 export type Annotation =
   | {
@@ -61,6 +53,9 @@ export interface Attachment {
   fileId: string;
   tools: AttachmentTool[];
 }
+
+/** Messages that a thread may hold (reference: Assistants v2, threads). */
+export const MESSAGES_PER_THREAD = 100_000;
 
 /** What a caller gives for a message. */
 export interface NewMessage {
@@ -158,6 +153,8 @@ export function applyDeltas(content: ContentPart[], deltas: readonly ContentDelt
         }
       }
       content[delta.index] = { type: 'text', value: value.slice(0, delta.offset) + delta.value, annotations };
+    } else if (delta.type === 'imageFile') {
+      content[delta.index] = { type: 'imageFile', fileId: delta.fileId, detail: 'AUTO' };
     } else {
       const value = part?.type === 'refusal' ? part.value : '';
       content[delta.index] = { type: 'refusal', value: value.slice(0, delta.offset) + delta.value };

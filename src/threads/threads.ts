@@ -3,8 +3,10 @@ import { columns, insertRows } from '../db/rows.ts';
 import { InvalidInputError, NotFoundError, ThreadBusyError } from '../errors.ts';
 import { byCaller, type EventBody } from '../events/event.ts';
 import type { EventLog } from '../events/log.ts';
-import type { ToolResources } from '../assistants/settings.ts';
-import { callersMessage, type Message, type NewMessage } from './message.ts';
+import type { NewToolResources, ToolResources } from '../assistants/settings.ts';
+import { attachToThread, insertStore } from '../vector-stores/store-rows.ts';
+import { THREAD_STORE_DAYS } from '../vector-stores/vector-store.ts';
+import { callersMessage, type Message, MESSAGES_PER_THREAD, type NewMessage } from './message.ts';
 
 export interface Thread {
   id: string;
@@ -20,7 +22,7 @@ export interface Thread {
 export interface NewThread {
   title: string | null;
   metadata: Record<string, string>;
-  toolResources: ToolResources;
+  toolResources: NewToolResources;
   messages: NewMessage[];
 }
 
@@ -34,9 +36,6 @@ export interface LockedThread {
   /** Position of its last message. */
   lastPosition: number;
 }
-
-/** 100 000 messages per thread (reference §3). */
-export const MESSAGES_PER_THREAD = 100_000;
 
 export interface Threads {
   create(projectId: string, id: string, input: NewThread): Promise<void>;
@@ -55,7 +54,7 @@ export function createThreads({ db, log }: { db: Db; log: EventLog }): Threads {
   return {
     create: (projectId, id, input) =>
       db.tx(async (tx) => {
-        insertThread(tx, log, projectId, id, input);
+        await insertThread(tx, log, projectId, id, input);
       }),
 
     async update(projectId, id, change) {
@@ -165,11 +164,25 @@ export function holdThread(tx: Tx, threadId: string, runId: string | null): void
 }
 
 /** Inserts a new thread with its messages; nobody else can see it before the commit, so it needs no lock. */
-export function insertThread(tx: Tx, log: EventLog, projectId: string, id: string, input: NewThread): LockedThread {
+export async function insertThread(
+  tx: Tx,
+  log: EventLog,
+  projectId: string,
+  id: string,
+  input: NewThread,
+): Promise<LockedThread> {
   const now = new Date();
   const thread: LockedThread = { id, projectId, activeRunId: null, lastEvent: 0, lastPosition: 0 };
-  const { title, metadata, toolResources } = input;
-  tx.write(insertRows('Thread', [{ id, projectId, title, metadata, toolResources, createdAt: now, updatedAt: now }]));
+  const { title, metadata } = input;
+  const { newStores, ...toolResources } = input.toolResources;
+  for (const { id: storeId, ...store } of newStores)
+    await insertStore(tx, projectId, storeId, {
+      ...store,
+      expiresAfterDays: store.expiresAfterDays ?? THREAD_STORE_DAYS,
+    });
+  tx.write(
+    insertRows('Thread', [{ id, projectId, title, metadata, toolResources, logFrom: 0, createdAt: now, updatedAt: now }]),
+  );
   thread.lastEvent = log.append(tx, id, 0, byCaller(insertMessages(tx, thread, input.messages)));
   return thread;
 }
@@ -185,11 +198,18 @@ export function insertMessages(tx: Tx, thread: LockedThread, inputs: NewMessage[
   const messages = inputs.map((input, i) => callersMessage(thread, thread.lastPosition + 1 + i, input, ids[i]));
   thread.lastPosition += messages.length;
   insertMessage(tx, messages);
+  attachToThread(tx, thread.projectId, thread.id, searchable(inputs));
   return messages.flatMap((message): EventBody[] => [
     { type: 'MessageCreated', message },
     { type: 'MessageFinished', message },
   ]);
 }
+
+/** Files that messages bring for file search. */
+export const searchable = (messages: readonly NewMessage[]): string[] =>
+  messages.flatMap(({ attachments }) =>
+    attachments.flatMap(({ fileId, tools }) => (tools.includes('FILE_SEARCH') ? [fileId] : [])),
+  );
 
 export function insertMessage(tx: Tx, messages: Message[]): void {
   tx.write(
@@ -267,8 +287,8 @@ where run_id = $1 and incomplete_reason is distinct from 'SUPERSEDED' order by p
   });
 
 /**
- * Empties a thread and leaves a tombstone, with ThreadDeleted as the one event that is left. The caller holds the
- * thread, or has fenced off whoever does.
+ * Empties a thread and leaves a tombstone, with ThreadDeleted as the one event that is left: all there is to say to a
+ * reader, wherever it stood (`log_from`). The caller holds the thread, or has fenced off whoever does.
  */
 export function eraseThread(tx: Tx, log: EventLog, thread: LockedThread): void {
   const { id } = thread;
@@ -281,7 +301,7 @@ export function eraseThread(tx: Tx, log: EventLog, thread: LockedThread): void {
     ['thread-erase-runs', 'delete from run where thread_id = $1'],
     [
       'thread-erase',
-      `update thread set deleted_at = now(), title = null, metadata = '{}', tool_resources = '{}', active_run_id = null where id = $1`,
+      `update thread set deleted_at = now(), title = null, metadata = '{}', tool_resources = '{}', active_run_id = null, log_from = 0 where id = $1`,
     ],
   ] as const) {
     tx.write({ name, text, values: [id] });

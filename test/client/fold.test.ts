@@ -216,6 +216,7 @@ describe('a run', () => {
       input: null,
       logs: null,
       imageFileId: null,
+      ended: null,
       ...more,
     });
     const state = after(
@@ -227,7 +228,7 @@ describe('a run', () => {
       stepDelta('step_1', code(1, { logs: '\n' })),
       stepDelta('step_1', code(0, { imageFileId: 'file_1' })),
       stepDelta('step_1', code(0, { logs: '2' })),
-      stepDelta('step_1', { __typename: 'FileSearchToolCallDelta', index: 1, id: 'call_1' }),
+      stepDelta('step_1', { __typename: 'FileSearchToolCallDelta', index: 1, id: 'call_1', ended: null }),
     );
     expect(state.runs[0]!.steps[0]!.details).toMatchObject({
       toolCalls: [
@@ -242,6 +243,25 @@ describe('a run', () => {
         { __typename: 'FileSearchToolCall', queries: [], results: [] },
       ],
     });
+  });
+
+  test('takes a hosted call as it ended in place of all that was known of it', () => {
+    const ended = {
+      __typename: 'FileSearchToolCall' as const,
+      id: 'call_0',
+      status: 'COMPLETED' as const,
+      queries: ['cats'],
+      results: [],
+    };
+    const search = (end: typeof ended | null): CallDelta => ({
+      __typename: 'FileSearchToolCallDelta',
+      index: 0,
+      id: 'call_0',
+      ended: end,
+    });
+    const events = [stepDelta('step_1', search(null)), stepDelta('step_1', search(ended))];
+    const state = [...events, ...events].reduce(fold, after(status(run('run_1')), stepCreated(step('step_1'))));
+    expect(state.runs[0]!.steps[0]!.details).toMatchObject({ toolCalls: [ended] });
   });
 });
 

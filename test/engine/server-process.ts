@@ -10,15 +10,20 @@ import type { TestDatabase } from '../database.ts';
 
 const KEY = 'sk-test-key-of-a-server-process';
 const MAIN = join(import.meta.dirname, '../../src/main.ts');
+/** The same with hosted tools that ask the test: for those that give a TOOL_URL. */
+const SCRIPTED_MAIN = join(import.meta.dirname, 'scripted-main.ts');
 
 /** A server in a process of its own, that can be killed. */
 export interface ServerProcess {
+  readonly pid: number;
   readonly url: string;
   query<Result, Variables>(document: TypedDocumentNode<Result, Variables>, variables: Variables): Promise<Result>;
   follow<Result, Variables>(
     document: TypedDocumentNode<Result, Variables>,
     variables: Variables,
   ): AsyncIterableIterator<Result>;
+  /** Everything that it wrote to stdout, and to stderr. */
+  output(): string;
   signal(signal: 'SIGSTOP' | 'SIGCONT'): void;
   /** Ends it without a chance to say good-bye. */
   kill(): Promise<void>;
@@ -28,7 +33,7 @@ export async function startServerProcess(
   database: TestDatabase,
   environment: Record<string, string>,
 ): Promise<ServerProcess> {
-  const child = spawn(process.execPath, [MAIN], {
+  const child = spawn(process.execPath, [environment.TOOL_URL ? SCRIPTED_MAIN : MAIN], {
     env: {
       PATH: process.env.PATH,
       PORT: '0',
@@ -40,10 +45,17 @@ export async function startServerProcess(
       HEARTBEAT_SECONDS: '1',
       ...environment,
     },
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  child.stdout!.on('data', (part: Buffer) => (output += String(part)));
+  child.stderr!.on('data', (part: Buffer) => {
+    output += String(part);
+    process.stderr.write(part);
   });
   const url = await listening(child);
   return {
+    pid: child.pid!,
     url,
     async query(document, variables) {
       const response = await fetch(`${url}/graphql`, {
@@ -74,6 +86,7 @@ export async function startServerProcess(
         await client.dispose();
       }
     },
+    output: () => output,
     signal: (signal) => void child.kill(signal),
     async kill() {
       if (child.exitCode !== null || child.signalCode !== null) return;

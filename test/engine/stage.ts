@@ -27,6 +27,7 @@ import {
   openModelServer,
   streamTo,
 } from '../llm/model-server.ts';
+import type { HostedTools } from '../../src/tools/tool.ts';
 import { startSkein, type TestSkein } from '../skein.ts';
 
 /** How one model call is answered. */
@@ -74,13 +75,13 @@ export const WEATHER = {
   },
 };
 
-export async function openStage(environment: Record<string, string> = {}): Promise<Stage> {
+export async function openStage(environment: Record<string, string> = {}, tools?: HostedTools): Promise<Stage> {
   const scenes: Scene[] = [];
   const model = await openModelServer((exchange) => {
     const scene = exchange.request.method === 'GET' ? answerOk : (scenes.shift() ?? answerOk);
     scene(exchange);
   });
-  const app = await startSkein({ OPENAI_BASE_URL: model.url, ...environment });
+  const app = await startSkein({ OPENAI_BASE_URL: model.url, ...environment }, tools);
   const cursors = new Map<string, string>();
   let assistant: Promise<string> | null = null;
   const stage: Stage = {

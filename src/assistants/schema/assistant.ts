@@ -7,7 +7,7 @@ import { defineNode } from '../../graphql/node.ts';
 import { metadata, metadataChange, optional, text, unchanged } from '../../graphql/validation.ts';
 import type { Assistant as AssistantRow, Assistants, NewAssistant } from '../assistants.ts';
 import type { ToolSetting } from '../settings.ts';
-import { checkToolResources } from './references.ts';
+import { checkToolResources, checkTools } from './references.ts';
 import {
   NO_RESOURCES,
   ReasoningEffort,
@@ -19,6 +19,7 @@ import {
   ToolInput,
   ToolResourcesInput,
   ToolResourcesRef,
+  toolResourcesChange,
   toolResourcesChecked,
   toolsChecked,
 } from './settings.ts';
@@ -150,7 +151,7 @@ const AssistantChangeChecked = z.object({
   topP: unchanged(fields.topP),
   reasoningEffort: unchanged(fields.reasoningEffort),
   tools: unchanged(NewAssistantChecked.shape.tools),
-  toolResources: unchanged(NewAssistantChecked.shape.toolResources),
+  toolResources: toolResourcesChange,
   responseFormat: unchanged(NewAssistantChecked.shape.responseFormat),
   metadata: metadataChange,
 });
@@ -185,8 +186,10 @@ createMutation('createAssistant', {
   result: { ...result, description: 'The new assistant.' },
   find: ({ load }, id) => load.one(assistantById, id),
   async resolve(input: NewAssistant, context, id) {
+    checkTools(context, input.tools, ['input', 'tools']);
     await checkToolResources(context, input.toolResources, ['input', 'toolResources']);
     await context.rooms.assistants.create(context.viewer.projectId, id, input);
+    if (input.toolResources.newStores.length > 0) context.rooms.vectorStores.wakeReaders();
   },
 });
 
@@ -198,6 +201,7 @@ mutation('updateAssistant', {
   result: { ...result, description: 'The assistant as it is now.' },
   async resolve({ assistantId, ...change }, context) {
     const { rooms, viewer, load } = context;
+    if (change.tools) checkTools(context, change.tools, ['input', 'tools']);
     if (change.toolResources) await checkToolResources(context, change.toolResources, ['input', 'toolResources']);
     await rooms.assistants.update(viewer.projectId, assistantId, change);
     return (await load.one(assistantById, assistantId))!;

@@ -1,9 +1,15 @@
 import { z } from 'zod';
 import { builder } from '../../graphql/builder.ts';
-import { jsonSchema, number, optional, text } from '../../graphql/validation.ts';
+import { jsonSchema, number, optional, text, unchanged } from '../../graphql/validation.ts';
 import { File, fileById } from '../../files/schema.ts';
+import { mintId } from '../../ids.ts';
+import { CreateVectorStoreInput, newStoreChecked } from '../../vector-stores/schema/mutations.ts';
+import { rankingChecked } from '../../vector-stores/schema/search.ts';
+import { RankingOptions, RankingOptionsInput } from '../../vector-stores/schema/search-result.ts';
+import { VectorStore, vectorStoreById } from '../../vector-stores/schema/vector-store.ts';
 import {
   type FunctionSetting,
+  type NewToolResources,
   REASONING_EFFORTS,
   type ResponseFormat,
   type ToolResources,
@@ -20,15 +26,6 @@ export const ReasoningEffort = builder.enumType('ReasoningEffort', {
       { description: `\`${effort.toLowerCase()}\` on the model server's wire.` },
     ]),
   ) as Record<(typeof REASONING_EFFORTS)[number], { description: string }>,
-});
-
-export const RankingOptions = builder.objectRef<{ scoreThreshold: number }>('RankingOptions').implement({
-  description: 'How search results are ranked.',
-  fields: (t) => ({
-    scoreThreshold: t.exposeFloat('scoreThreshold', {
-      description: 'Results that score below this, 0 to 1, are left out.',
-    }),
-  }),
 });
 
 const CodeInterpreterTool = builder
@@ -140,6 +137,13 @@ const FileSearchResources = builder.objectRef<{ vectorStoreIds: string[] }>('Fil
   description: 'What file search looks through.',
   fields: (t) => ({
     vectorStoreIds: t.exposeIDList('vectorStoreIds', { description: 'Ids of the vector stores, up to 1.' }),
+    vectorStores: t.field({
+      type: [VectorStore],
+      nullable: { list: false, items: true },
+      description: 'The vector stores; null for one that was deleted.',
+      resolve: ({ vectorStoreIds }, _args, { load }) =>
+        Promise.all(vectorStoreIds.map((id) => load.one(vectorStoreById, id))),
+    }),
   }),
 });
 
@@ -178,12 +182,7 @@ export const ToolInput = builder.inputType('ToolInput', {
         fields: (f) => ({
           maxNumResults: f.int({ description: 'Results of one search, 1 to 50.' }),
           rankingOptions: f.field({
-            type: builder.inputType('RankingOptionsInput', {
-              description: 'How search results are ranked.',
-              fields: (r) => ({
-                scoreThreshold: r.float({ description: 'Leave out what scores below this, 0 to 1. Default 0.' }),
-              }),
-            }),
+            type: RankingOptionsInput,
             description: 'How results are ranked.',
           }),
         }),
@@ -252,7 +251,14 @@ export const ToolResourcesInput = builder.inputType('ToolResourcesInput', {
     fileSearch: t.field({
       type: builder.inputType('FileSearchResourcesInput', {
         description: 'For file search.',
-        fields: (f) => ({ vectorStoreIds: f.idList({ description: 'Ids of vector stores, up to 1.' }) }),
+        fields: (f) => ({
+          vectorStoreIds: f.idList({ description: 'Ids of vector stores, up to 1. Either these or `vectorStores`.' }),
+          vectorStores: f.field({
+            type: [CreateVectorStoreInput],
+            description:
+              'Vector stores to make with what they are for, up to 1; in creates only. Their `idempotencyKey` counts for nothing. With a thread they expire after 7 days unless they say otherwise.',
+          }),
+        }),
       }),
       description: 'For file search.',
     }),
@@ -277,16 +283,22 @@ const FunctionChecked = z
   })
   .transform((tool): ToolSetting => ({ type: 'function', ...tool }));
 
-const Unavailable = (tool: string) =>
-  z.unknown().superRefine((_value, context) => {
-    context.addIssue(`${tool} is not available on this server: viewer.sandbox and viewer.search say what is.`);
-  });
+const CodeInterpreterChecked = z
+  .object({ timeoutSeconds: optional(number('time-out', 1, 300)) })
+  .transform((tool): ToolSetting => ({ type: 'codeInterpreter', ...tool }));
+
+const FileSearchChecked = z
+  .object({
+    maxNumResults: optional(number('number of results', 1, 50)),
+    rankingOptions: rankingChecked,
+  })
+  .transform((tool): ToolSetting => ({ type: 'fileSearch', ...tool }));
 
 /** By the one field that is given: an error then stands at its own place. */
 const TOOLS = {
   function: FunctionChecked,
-  codeInterpreter: Unavailable('The code interpreter'),
-  fileSearch: Unavailable('File search'),
+  codeInterpreter: CodeInterpreterChecked,
+  fileSearch: FileSearchChecked,
 };
 
 const ToolChecked = z.record(z.string(), z.unknown()).transform((value, context): ToolSetting => {
@@ -337,7 +349,7 @@ export const responseFormatChecked = z
     return { type: type ?? 'AUTO' };
   });
 
-/** No file and no vector store can be made yet, so none can be named. */
+/** With the vector stores that are to be made with what they are for, whose ids are settled here. */
 export const toolResourcesChecked = z
   .object({
     codeInterpreter: z.object({ fileIds: z.array(text('id', 100)).max(20, 'At most 20 files are allowed.') }).nullish(),
@@ -348,15 +360,37 @@ export const toolResourcesChecked = z
           .max(1, 'At most 1 vector store is allowed.')
           .nullish()
           .transform((ids) => ids ?? []),
+        vectorStores: z.array(newStoreChecked).max(1, 'At most 1 vector store is allowed.').nullish(),
       })
       .nullish(),
   })
-  .transform(({ codeInterpreter, fileSearch }): ToolResources => ({
-    codeInterpreter: codeInterpreter ?? null,
-    fileSearch: fileSearch ?? null,
-  }));
+  .transform(({ codeInterpreter, fileSearch }, context): NewToolResources => {
+    const newStores = (fileSearch?.vectorStores ?? []).map((store) => ({ id: mintId('VectorStore'), ...store }));
+    if (newStores.length > 0 && fileSearch!.vectorStoreIds.length > 0) {
+      const path = ['fileSearch', 'vectorStores'];
+      context.addIssue({ code: 'custom', path, message: 'Give `vectorStoreIds` or `vectorStores`, one of them.' });
+      return z.NEVER;
+    }
+    const ids = [...(fileSearch?.vectorStoreIds ?? []), ...newStores.map(({ id }) => id)];
+    return {
+      codeInterpreter: codeInterpreter ?? null,
+      fileSearch: fileSearch ? { vectorStoreIds: ids } : null,
+      newStores,
+    };
+  });
 
-export const NO_RESOURCES: ToolResources = { codeInterpreter: null, fileSearch: null };
+/** For changes of what is there already: absent = unchanged, null = none. */
+export const toolResourcesChange = unchanged(
+  toolResourcesChecked.nullish().transform((given, context): ToolResources => {
+    const { newStores, ...resources } = given ?? NO_RESOURCES;
+    if (newStores.length === 0) return resources;
+    const message = 'Make the vector store with createVectorStore, and name it here.';
+    context.addIssue({ code: 'custom', path: ['fileSearch', 'vectorStores'], message });
+    return z.NEVER;
+  }),
+);
+
+export const NO_RESOURCES: NewToolResources = { codeInterpreter: null, fileSearch: null, newStores: [] };
 
 /** What assistants and runs may set, each null where it is not given. */
 export const settingsChecked = {

@@ -13,7 +13,8 @@ import { Thread, type ThreadView } from '../../threads/schema/thread.ts';
 import type { Run as RunRow, RunStep as StepRow } from '../run.ts';
 import { File, fileById } from '../../files/schema.ts';
 import { Run, RunStatus, type RunView } from './run.ts';
-import { RunStep } from './step.ts';
+import { CodeInterpreterToolCall, FileSearchToolCall, RunStep } from './step.ts';
+import type { CodeInterpreterCall, FileSearchCall } from '../../tools/tool.ts';
 
 /** What a subscription delivers: a stored event, or a snapshot that was read for this subscriber. */
 export type Delivered = StoredEvent | RunSnapshotValue | ThreadSnapshotValue;
@@ -162,24 +163,20 @@ builder.objectRef<Of<'MessageDeleted'>>('MessageDeleted').implement({
 });
 
 builder.objectRef<Of<'ThreadDeleted'>>('ThreadDeleted').implement({
-  description: 'A caller has deleted the thread. The last event there is.',
+  description: 'The thread was deleted: by a caller, or because nothing had happened in it for as long as this server keeps threads. The last event there is.',
   interfaces: [ThreadEvent],
   fields: (t) => ({ threadId: t.exposeID('threadId', { description: 'Id of the thread.' }) }),
 });
 
 type Text = ContentDeltaValue & { type: 'text' };
 type Refusal = ContentDeltaValue & { type: 'refusal' };
-interface ImageFile {
-  type: 'imageFile';
-  index: number;
-  fileId: string;
-}
+type ImageFile = ContentDeltaValue & { type: 'imageFile' };
 
 const CONTENT = { text: 'TextDelta', refusal: 'RefusalDelta', imageFile: 'ImageFileDelta' } as const;
 const OFFSET = 'UTF-16 position in the whole at which the value stands: value.slice(0, offset) + delta.';
 const DELTA_INDEX = 'Place among the parts of the message, from 0.';
 
-const ContentDelta = builder.interfaceRef<ContentDeltaValue | ImageFile>('ContentDelta').implement({
+const ContentDelta = builder.interfaceRef<ContentDeltaValue>('ContentDelta').implement({
   description: "What was added to one part of a message's content.",
   resolveType: ({ type }) => CONTENT[type],
   fields: (t) => ({ index: t.exposeInt('index', { description: DELTA_INDEX }) }),
@@ -231,20 +228,9 @@ builder.objectRef<Of<'MessageDelta'>>('MessageDelta').implement({
   }),
 });
 
-interface CodeCallDelta {
-  type: 'codeInterpreter';
-  index: number;
-  id: string;
-  offset: number;
-  input?: string;
-  logs?: string;
-  imageFileId?: string;
-}
-interface SearchCallDelta {
-  type: 'fileSearch';
-  index: number;
-  id: string;
-}
+type DeltaOf<Type extends ToolCallDeltaValue['type']> = ToolCallDeltaValue & { type: Type };
+
+const ENDED = 'The call as it ended, in place of all that was known of it; null while it goes on.';
 
 const CALLS = {
   function: 'FunctionToolCallDelta',
@@ -252,18 +238,16 @@ const CALLS = {
   fileSearch: 'FileSearchToolCallDelta',
 } as const;
 
-const ToolCallDelta = builder
-  .interfaceRef<ToolCallDeltaValue | CodeCallDelta | SearchCallDelta>('ToolCallDelta')
-  .implement({
-    description: 'What was added to one tool call.',
-    resolveType: ({ type }) => CALLS[type],
-    fields: (t) => ({
-      index: t.exposeInt('index', { description: 'Place among the calls of the step, from 0.' }),
-      id: t.exposeID('id', { description: 'Id of the call.' }),
-    }),
-  });
+const ToolCallDelta = builder.interfaceRef<ToolCallDeltaValue>('ToolCallDelta').implement({
+  description: 'What was added to one tool call.',
+  resolveType: ({ type }) => CALLS[type],
+  fields: (t) => ({
+    index: t.exposeInt('index', { description: 'Place among the calls of the step, from 0.' }),
+    id: t.exposeID('id', { description: 'Id of the call.' }),
+  }),
+});
 
-builder.objectRef<ToolCallDeltaValue>('FunctionToolCallDelta').implement({
+builder.objectRef<DeltaOf<'function'>>('FunctionToolCallDelta').implement({
   description: 'More of a function call.',
   interfaces: [ToolCallDelta],
   fields: (t) => ({
@@ -276,9 +260,9 @@ builder.objectRef<ToolCallDeltaValue>('FunctionToolCallDelta').implement({
   }),
 });
 
-builder.objectRef<CodeCallDelta>('CodeInterpreterToolCallDelta').implement({
+builder.objectRef<DeltaOf<'codeInterpreter'>>('CodeInterpreterToolCallDelta').implement({
   description:
-    'More of a code interpreter call: one of input, logs, image. Logs extend the last output if that is logs, else open a new one.',
+    'More of a code interpreter call: at most one of input, logs, image, ended; none of them when it begins to run. Logs extend the last output if that is logs, else open a new one.',
   interfaces: [ToolCallDelta],
   fields: (t) => ({
     offset: t.exposeInt('offset', { description: OFFSET }),
@@ -291,12 +275,26 @@ builder.objectRef<CodeCallDelta>('CodeInterpreterToolCallDelta').implement({
       resolve: ({ imageFileId }, _args, { load }) => (imageFileId ? load.one(fileById, imageFileId) : null),
     }),
     imageFileId: t.exposeID('imageFileId', { nullable: true, description: 'Id of the image.' }),
+    ended: t.field({
+      type: CodeInterpreterToolCall,
+      nullable: true,
+      description: ENDED,
+      resolve: ({ ended }) => ended as CodeInterpreterCall | null,
+    }),
   }),
 });
 
-builder.objectRef<SearchCallDelta>('FileSearchToolCallDelta').implement({
-  description: 'A search has begun.',
+builder.objectRef<DeltaOf<'fileSearch'>>('FileSearchToolCallDelta').implement({
+  description: 'A search is asked for, has begun, or has ended.',
   interfaces: [ToolCallDelta],
+  fields: (t) => ({
+    ended: t.field({
+      type: FileSearchToolCall,
+      nullable: true,
+      description: ENDED,
+      resolve: ({ ended }) => ended as FileSearchCall | null,
+    }),
+  }),
 });
 
 builder.objectRef<Of<'RunStepDelta'>>('RunStepDelta').implement({

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Assistant } from '../../assistants/assistants.ts';
+import { checkTools } from '../../assistants/schema/references.ts';
 import {
   ReasoningEffort,
   ResponseFormatInput,
@@ -16,7 +17,7 @@ import { createMutation, deleteMutation, mutation } from '../../graphql/mutation
 import { UserError } from '../../graphql/user-error.ts';
 import { metadata, metadataChange, optional, text } from '../../graphql/validation.ts';
 import { MessageInput } from '../../threads/schema/message.ts';
-import { checkReferences } from '../../threads/schema/references.ts';
+import { checkReferences, type Naming, wakeReaders } from '../../threads/schema/references.ts';
 import { CreateThreadInput, messagesChecked, NewThreadChecked } from '../../threads/schema/thread.ts';
 import type { RunConfig, ToolChoice, TruncationStrategy } from '../run.ts';
 import type { Runs, StartRun } from '../runs.ts';
@@ -67,7 +68,17 @@ const ToolChoiceInput = builder.inputType('ToolChoiceInput', {
 
 const IfBusy = builder.enumType('IfBusy', {
   description: 'What to do when the thread already has an active run.',
-  values: { REJECT: { description: 'Refuse with THREAD_BUSY.' } } as const,
+  values: {
+    REJECT: { description: 'Refuse with THREAD_BUSY.' },
+    ENQUEUE: {
+      description:
+        'Stand in line, QUEUED, up to 100 runs (more: QUOTA_EXCEEDED). The additional messages are kept with the run and enter the thread with it, in the transaction that ends the run before it; its time counts from then. Cancelling it takes it out of the line.',
+    },
+    INTERRUPT: {
+      description:
+        'Cancel the active run, whose partial message stays as INCOMPLETE, and stand first in line. What was written is in the thread before the new run begins.',
+    },
+  } as const,
 });
 
 const runId = (t: Parameters<Parameters<typeof builder.inputType>[1]['fields']>[0]) =>
@@ -123,12 +134,13 @@ const StartRunChecked = z.object({
     .nullish()
     .transform((parallel) => parallel ?? true),
   responseFormat: optional(responseFormatChecked),
+  ifBusy: z.enum(['REJECT', 'ENQUEUE', 'INTERRUPT']),
 });
 
 createMutation('startRun', {
   noun: 'Run',
   description:
-    'Starts a run: the assistant answers in a thread. The run keeps what it was started with. Refused with THREAD_BUSY while the thread has an active run; nothing of a refused input is stored.',
+    'Starts a run: the assistant answers in a thread. The run keeps what it was started with. While the thread has an active run, `ifBusy` says what becomes of it; nothing of a refused input is stored.',
   fields: (t) => ({
     assistantId: t.id({ required: true, description: 'Who answers.' }),
     threadId: t.id({ description: 'Where. Either this or `thread`.' }),
@@ -172,25 +184,33 @@ createMutation('startRun', {
   result: { name: 'run', type: Run, description: 'The run, QUEUED.' },
   find: ({ load }, id) => load.one(runById, id),
   async resolve(input, context, id) {
-    return context.rooms.runs.start(context.viewer.projectId, id, await checked(input, context));
+    const run = await context.rooms.runs.start(context.viewer.projectId, id, await checked(input, context));
+    for (const naming of namingsOf(input)) wakeReaders(context, naming);
+    return run;
   },
 });
 
 type StartRunInput = z.output<typeof StartRunChecked>;
 
+const namingsOf = ({ additionalMessages, thread }: StartRunInput): Naming[] => [
+  { messages: { list: additionalMessages, path: ['input', 'additionalMessages'] } },
+  ...(thread
+    ? [
+        {
+          messages: { list: thread.messages, path: ['input', 'thread', 'messages'] },
+          toolResources: { value: thread.toolResources, path: ['input', 'thread', 'toolResources'] },
+        },
+      ]
+    : []),
+];
+
 async function checked(input: StartRunInput, context: Context): Promise<StartRun> {
-  const { assistantId, threadId, thread, additionalMessages, metadata } = input;
+  const { assistantId, threadId, thread, additionalMessages, metadata, ifBusy } = input;
   if ((threadId === null) === (thread == null)) {
     throw new InvalidInputError('Give `threadId` or `thread`, one of them.', ['input', 'threadId']);
   }
-  await Promise.all([
-    checkReferences(context, { messages: { list: additionalMessages, path: ['input', 'additionalMessages'] } }),
-    thread &&
-      checkReferences(context, {
-        messages: { list: thread.messages, path: ['input', 'thread', 'messages'] },
-        toolResources: { value: thread.toolResources, path: ['input', 'thread', 'toolResources'] },
-      }),
-  ]);
+  if (input.tools) checkTools(context, input.tools, ['input', 'tools']);
+  await Promise.all(namingsOf(input).map((naming) => checkReferences(context, naming)));
   const where = thread ? { create: thread } : { id: threadId! };
   return {
     assistantId,
@@ -198,6 +218,7 @@ async function checked(input: StartRunInput, context: Context): Promise<StartRun
     additionalMessages,
     configure: (assistant) => configOf(input, assistant),
     metadata,
+    ifBusy,
   };
 }
 

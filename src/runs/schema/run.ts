@@ -22,6 +22,7 @@ import {
   visibleStatus,
 } from '../run.ts';
 import type { StoredRun } from '../runs.ts';
+import { KEPT } from '../rows.ts';
 import { readSettings, type RunSettings } from '../run-settings.ts';
 import { RUN_STATUSES, type RunStatus as Status } from '../status.ts';
 import { readUsages } from '../usages.ts';
@@ -121,7 +122,7 @@ const ToolChoice = builder.objectRef<ToolChoiceValue>('ToolChoice').implement({
 export type RunView = StoredRun;
 
 const reading = {
-  except: ['config', 'metadata', 'owner', 'epoch', 'leaseUntil'],
+  except: ['config', 'metadata', ...KEPT],
   extra: '(select coalesce(max(number), 0)::int from event where thread_id = t.thread_id) as "logEnd"',
 };
 export const runById = byId<RunView>('Run', reading);
@@ -318,7 +319,7 @@ builder.objectFields(Thread, (t) => ({
   }),
   usage: t.field({
     type: Usage,
-    description: 'Tokens of its runs that are final.',
+    description: 'Tokens of its runs that are final and have not been removed because they were old.',
     resolve: ({ id }, _args, { load }) => load.one(usages, id),
   }),
 }));
@@ -340,7 +341,7 @@ builder.objectField(Message, 'run', (t) =>
   t.field({
     type: Run,
     nullable: true,
-    description: 'The run that wrote it; null for messages of callers.',
+    description: 'The run that wrote it; null for messages of callers, and once the run has been removed because it was old.',
     resolve: ({ runId }, _args, { load }) => (runId ? load.one(runById, runId) : null),
   }),
 );

@@ -1,20 +1,25 @@
 import { File, fileById } from '../../files/schema.ts';
-import { RankingOptions } from '../../assistants/schema/settings.ts';
 import { assertNever } from '../../errors.ts';
 import { builder } from '../../graphql/builder.ts';
 import { connectionOf } from '../../graphql/connection.ts';
 import type { Context } from '../../graphql/context.ts';
 import { type Batch, byId, type List } from '../../graphql/load.ts';
 import { defineNode } from '../../graphql/node.ts';
-import { Message, messageById, SourceLocation } from '../../threads/schema/message.ts';
-import type { SourceLocation as Location } from '../../threads/message.ts';
+import { Message, messageById } from '../../threads/schema/message.ts';
+import type {
+  CodeInterpreterCall,
+  FileSearchCall,
+  ToolCallStatus as CallStatus,
+} from '../../tools/tool.ts';
 import { Usage } from '../../usage/schema.ts';
+import { FileSearchResult, RankingOptions } from '../../vector-stores/schema/search-result.ts';
 import { readPartialToolCalls } from '../partial-tool-calls.ts';
+import { isHosted } from '../run.ts';
 import type {
   FunctionToolCall as FunctionCall,
   RunError as RunErrorValue,
   RunStep as StepRow,
-  ToolCallStatus as CallStatus,
+  ToolCall as AnyCall,
 } from '../run.ts';
 
 const ERROR_CODES = {
@@ -75,32 +80,6 @@ const ToolCallStatus = builder.enumType('ToolCallStatus', {
   ) as Record<CallStatus, { description: string }>,
 });
 
-/** Calls of the hosted tools, whose rows come with these tools. */
-interface CodeCall {
-  type: 'codeInterpreter';
-  id: string;
-  status: CallStatus;
-  input: string;
-  outputs: ({ type: 'logs'; logs: string } | { type: 'image'; fileId: string })[];
-}
-interface SearchCall {
-  type: 'fileSearch';
-  id: string;
-  status: CallStatus;
-  queries: string[];
-  results: SearchResult[];
-  rankingOptions: { scoreThreshold: number } | null;
-}
-interface SearchResult {
-  fileId: string;
-  filename: string;
-  score: number;
-  text: string;
-  location: Location | null;
-  attributes: unknown;
-}
-type AnyCall = FunctionCall | CodeCall | SearchCall;
-
 const CALL_TYPE = {
   function: 'FunctionToolCall',
   codeInterpreter: 'CodeInterpreterToolCall',
@@ -150,7 +129,7 @@ const CodeInterpreterOutput = builder.unionType('CodeInterpreterOutput', {
   resolveType: ({ type }) => (type === 'logs' ? CodeInterpreterLogs : CodeInterpreterImage),
 });
 
-builder.objectRef<CodeCall>('CodeInterpreterToolCall').implement({
+export const CodeInterpreterToolCall = builder.objectRef<CodeInterpreterCall>('CodeInterpreterToolCall').implement({
   description: 'Python that the model wrote and that ran in the sandbox.',
   interfaces: [ToolCall],
   fields: (t) => ({
@@ -163,35 +142,7 @@ builder.objectRef<CodeCall>('CodeInterpreterToolCall').implement({
   }),
 });
 
-const FileSearchResult = builder.objectRef<SearchResult>('FileSearchResult').implement({
-  description: 'A passage that fits a query.',
-  fields: (t) => ({
-    file: t.field({
-      type: File,
-      nullable: true,
-      description: 'Its file, null when it was deleted.',
-      resolve: ({ fileId }, _args, { load }) => load.one(fileById, fileId),
-    }),
-    fileId: t.exposeID('fileId', { description: 'Id of its file.' }),
-    filename: t.exposeString('filename', { description: 'Name of its file at the time of the search.' }),
-    score: t.exposeFloat('score', { description: 'How well it fits, 0 to 1.' }),
-    text: t.exposeString('text', { description: 'The passage.' }),
-    location: t.field({
-      type: SourceLocation,
-      nullable: true,
-      description: 'Where it stands.',
-      resolve: ({ location }) => location,
-    }),
-    attributes: t.field({
-      type: 'JSON',
-      nullable: true,
-      description: "The file's attributes in its vector store.",
-      resolve: ({ attributes }) => attributes,
-    }),
-  }),
-});
-
-builder.objectRef<SearchCall>('FileSearchToolCall').implement({
+export const FileSearchToolCall = builder.objectRef<FileSearchCall>('FileSearchToolCall').implement({
   description: 'A search of the vector stores.',
   interfaces: [ToolCall],
   fields: (t) => ({
@@ -211,7 +162,7 @@ builder.objectRef<SearchCall>('FileSearchToolCall').implement({
 });
 
 export const stepById = byId<StepRow>('RunStep');
-const partialToolCalls: Batch<string, FunctionCall[]> = { name: 'partial-tool-calls', read: readPartialToolCalls };
+const partialToolCalls: Batch<string, AnyCall[]> = { name: 'partial-tool-calls', read: readPartialToolCalls };
 export const runSteps: List<StepRow> = {
   name: 'steps',
   table: 'RunStep',
@@ -234,8 +185,13 @@ const MessageCreationDetails = builder.objectRef<StepRow>('MessageCreationDetail
   }),
 });
 
-/** While calls are being written their step knows nothing of them: they are in the log. */
-const callsOf = ({ id, toolCalls }: StepRow, { load }: Context) => toolCalls ?? load.one(partialToolCalls, id);
+/** Of a step in progress a part is in the log: calls that are being written, and what those that are made bring. */
+const callsOf = ({ id, status, toolCalls }: StepRow, { load }: Context) =>
+  toolCalls && (status !== 'IN_PROGRESS' || toolCalls.every((call) => !isRunning(call)))
+    ? toolCalls
+    : load.one(partialToolCalls, id);
+
+const isRunning = (call: AnyCall) => isHosted(call) && call.status === 'IN_PROGRESS';
 
 const ToolCallsDetails = builder.objectRef<StepRow>('ToolCallsDetails').implement({
   description: 'Which tools a step called.',

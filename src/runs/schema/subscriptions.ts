@@ -1,7 +1,7 @@
-import type { Db } from '../../db/db.ts';
-import { numberOf, type StoredEvent } from '../../events/event.ts';
+import type { Db, Tx } from '../../db/db.ts';
+import { numberOf } from '../../events/event.ts';
 import { last } from '../../events/log.ts';
-import type { Follower, Tail } from '../../events/tail.ts';
+import { type Follower, readEvents, type Tail } from '../../events/tail.ts';
 import { builder } from '../../graphql/builder.ts';
 import type { Context } from '../../graphql/context.ts';
 import { RequestError } from '../../graphql/errors.ts';
@@ -24,7 +24,7 @@ declare module '../../graphql/context.ts' {
 type Item = Delivered | Snapshot<Delivered>;
 
 const AFTER =
-  'A cursor: only what stands behind it, without a gap or a repetition. Without it the subscription begins with a snapshot. A cursor of another thread, or beyond the end of the log, is UNKNOWN_CURSOR.';
+  'A cursor: only what stands behind it, without a gap or a repetition. Without it the subscription begins with a snapshot; so it does, or goes on with one, where the log no longer reaches back to where its reader stands. A cursor of another thread, or beyond the end of the log, is UNKNOWN_CURSOR.';
 
 builder.subscriptionField('runEvents', (t) =>
   t.field({
@@ -60,17 +60,13 @@ builder.subscriptionField('threadEvents', (t) =>
 async function followRun(context: Context, runId: string, after: string | null): Promise<AsyncIterable<Item>> {
   const run = await context.load.one(runById, runId);
   if (!run) throw new RequestError('NOT_FOUND', `No run found with id '${runId}'.`);
-  const { threadId, firstEvent } = run;
-  const from = after === null ? null : Math.max(await placeOf(context.db, threadId, after), firstEvent - 1);
+  const { threadId } = run;
+  // Before its first event nothing is told of it; one that stands in line has none yet.
+  const start = (run.firstEvent ?? 1) - 1;
+  const from = after === null ? null : Math.max(await placeOf(context.db, threadId, after), start);
   // A run that had ended before the cursor has nothing more to say.
   let ended = from !== null && run.lastEvent !== null && from >= run.lastEvent;
-  const follower = context.rooms.tail.follow(threadId, from ?? firstEvent - 1);
-  const mine = (events: StoredEvent[]): StoredEvent[] => {
-    const wanted = events.filter((event) => event.runId === runId);
-    ended ||= wanted.some(({ body }) => body.type === 'RunStatusChanged' && isFinal((body.run as RunRow).status));
-    ended ||= events.some(({ body }) => body.type === 'ThreadDeleted');
-    return wanted;
-  };
+  const follower = context.rooms.tail.follow(threadId, from ?? start);
   const snapshot = async (load: Load): Promise<Delivered> => {
     const now = await load.one(runById, runId);
     if (!now) throw new RequestError('NOT_FOUND', `No run found with id '${runId}'.`);
@@ -78,9 +74,14 @@ async function followRun(context: Context, runId: string, after: string | null):
     ended = isFinal(now.status);
     return { snapshot: 'run', at: new Date(), run: now };
   };
-  return source(context, follower, from === null ? snapshot : null, async () => {
-    const events = ended ? null : await follower.next();
-    return events && mine(events);
+  return source(context, follower, from === null, snapshot, async () => {
+    if (ended) return null;
+    const events = await follower.next();
+    if (events === null || events === 'gap') return events;
+    const wanted = events.filter((event) => event.runId === runId);
+    ended ||= wanted.some(({ body }) => body.type === 'RunStatusChanged' && isFinal((body.run as RunRow).status));
+    ended ||= events.some(({ body }) => body.type === 'ThreadDeleted');
+    return wanted;
   });
 }
 
@@ -96,41 +97,49 @@ async function followThread(context: Context, threadId: string, after: string | 
   // Behind ThreadDeleted nothing is left to wait for.
   let ended = !thread && from === (await last(db, threadId));
   const follower = rooms.tail.follow(threadId, from ?? 0);
-  const snapshot = async (load: Load): Promise<Delivered> => {
+  const snapshot = async (load: Load, tx: Tx): Promise<Delivered> => {
     const now = await load.one(threadById, threadId);
-    if (!now) throw new RequestError('NOT_FOUND', `No thread found with id '${threadId}'.`);
-    follower.seek(now.lastEvent);
-    return { snapshot: 'thread', at: new Date(), thread: now };
+    if (now) {
+      follower.seek(now.lastEvent);
+      return { snapshot: 'thread', at: new Date(), thread: now };
+    }
+    // It was deleted after it had been found: its one event says so.
+    const [end] = await readEvents(tx, threadId, 0, 1);
+    if (!end) throw new RequestError('NOT_FOUND', `No thread found with id '${threadId}'.`);
+    ended = true;
+    return end;
   };
-  return source(context, follower, from === null ? snapshot : null, async () => {
-    const events = ended ? null : await follower.next();
-    ended ||= events?.some(({ body }) => body.type === 'ThreadDeleted') ?? false;
+  return source(context, follower, from === null, snapshot, async () => {
+    if (ended) return null;
+    const events = await follower.next();
+    if (events === null || events === 'gap') return events;
+    ended = events.some(({ body }) => body.type === 'ThreadDeleted');
     return events;
   });
 }
 
 /**
- * A snapshot first, if there is to be one, then what the follower brings. All that is loaded while the snapshot is
- * delivered is read in one repeatable-read transaction, together with the place from which the follower goes on.
+ * What the follower brings, and a snapshot in place of what the log no longer holds: of everything before, when a
+ * reader `begins` without a cursor, or of what is gone since its own. All that is loaded while a snapshot is delivered
+ * is read in one repeatable-read transaction, together with the place from which the follower goes on.
  */
 function source(
   { db, viewer }: Context,
   follower: Follower,
-  snapshot: ((load: Load) => Promise<Delivered>) | null,
-  read: () => Promise<readonly Item[] | null>,
+  begins: boolean,
+  snapshot: (load: Load, tx: Tx) => Promise<Delivered>,
+  read: () => Promise<readonly Item[] | 'gap' | null>,
 ): EventSource<Item> {
-  let first = snapshot && [
-    new Snapshot<Delivered>((deliver) =>
-      db.tx(async (tx) => {
-        const load = new Load(tx, viewer.projectId);
-        return deliver(await snapshot(load), load);
-      }, 'snapshot'),
-    ),
-  ];
+  const taken = new Snapshot<Delivered>((deliver) =>
+    db.tx(async (tx) => {
+      const load = new Load(tx, viewer.projectId);
+      return deliver(await snapshot(load, tx), load);
+    }, 'snapshot'),
+  );
   const next = async (): Promise<readonly Item[] | null> => {
-    const items = first;
-    first = null;
-    return items ?? read();
+    const items = begins ? 'gap' : await read();
+    begins = false;
+    return items === 'gap' ? [taken] : items;
   };
   return new EventSource<Item>(next, () => follower.close());
 }
