@@ -4,6 +4,7 @@ import pg from 'pg';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { corkForNow } from '../cork.ts';
 import { PrismaClient } from '../generated/prisma/client.ts';
+import { exclusively } from './exclusively.ts';
 
 /** One prepared statement. `name` identifies its text for the life of a connection: same name, same text. */
 export interface Sql {
@@ -36,6 +37,11 @@ export interface Db extends Queryable {
   readonly embedded: boolean;
   /** READ COMMITTED unless said otherwise. `snapshot` = REPEATABLE READ, READ ONLY. */
   tx<T>(work: (tx: Tx) => Promise<T>, mode?: 'write' | 'snapshot'): Promise<T>;
+  /**
+   * Runs `work` unless another process is at the work of this name on this database; null then. `lost` is aborted when
+   * the database no longer knows of it, so that another process may begin.
+   */
+  exclusively<T>(name: string, work: (lost: AbortSignal) => Promise<T>): Promise<T | null>;
   close(): Promise<void>;
 }
 
@@ -158,6 +164,9 @@ export function createDb({ connection, embedded, poolSize, logger }: DbOptions):
         client.release(broken);
       }
     },
+    exclusively: (name, work) =>
+      // The process that holds the data folder is alone.
+      embedded ? work(new AbortController().signal) : exclusively(connection, name, work, logger),
     async close() {
       await prisma.$disconnect();
       await pool.end();
@@ -178,3 +187,9 @@ export function sqlState(error: unknown): string | null {
 }
 
 export const UNIQUE_VIOLATION = '23505';
+
+/** Name of the unique key that an error says was violated, or null when it says something else. */
+export function violatedKey(error: unknown): string | null {
+  if (sqlState(error) !== UNIQUE_VIOLATION) return null;
+  return (error as { constraint?: string }).constraint ?? null;
+}

@@ -76,11 +76,15 @@ async function refuseOldServer(client: pg.ClientBase): Promise<void> {
   );
 }
 
-function readMigrations(folder: string): Migration[] {
-  const names = readdirSync(folder, { withFileTypes: true })
+/** In the order in which they are applied. */
+export const migrationNames = (folder: string): string[] =>
+  readdirSync(folder, { withFileTypes: true })
     .filter((entry) => entry.isDirectory())
-    .map((entry) => entry.name);
-  return names.sort().map((name) => {
+    .map((entry) => entry.name)
+    .sort();
+
+function readMigrations(folder: string): Migration[] {
+  return migrationNames(folder).map((name) => {
     const sql = readFileSync(join(folder, name, 'migration.sql'), 'utf8');
     return { name, sql, checksum: createHash('sha256').update(sql).digest('hex') };
   });

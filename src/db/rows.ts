@@ -2,7 +2,7 @@ import { Prisma } from '../generated/prisma/client.ts';
 import type { Sql } from './db.ts';
 
 /** Tables that are read and written in SQL, by the name of their Prisma model. */
-export type Table = 'Assistant' | 'Thread' | 'Message' | 'Run' | 'RunStep' | 'File';
+export type Table = 'Assistant' | 'Thread' | 'Message' | 'Run' | 'RunStep' | 'File' | 'VectorStore' | 'VectorStoreFile' | 'VectorStoreFileBatch';
 
 const FIELDS: Record<Table, readonly string[]> = {
   Assistant: Object.values(Prisma.AssistantScalarFieldEnum),
@@ -11,6 +11,9 @@ const FIELDS: Record<Table, readonly string[]> = {
   Run: Object.values(Prisma.RunScalarFieldEnum),
   RunStep: Object.values(Prisma.RunStepScalarFieldEnum),
   File: Object.values(Prisma.FileScalarFieldEnum),
+  VectorStore: Object.values(Prisma.VectorStoreScalarFieldEnum),
+  VectorStoreFile: Object.values(Prisma.VectorStoreFileScalarFieldEnum),
+  VectorStoreFileBatch: Object.values(Prisma.VectorStoreFileBatchScalarFieldEnum),
 };
 
 export const columnOf = (field: string): string => field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);

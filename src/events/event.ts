@@ -16,17 +16,26 @@ export type EventBody =
 /** `offset`: UTF-16 position in the part's value at which `value` stands. */
 export type ContentDelta =
   | { type: 'text'; index: number; offset: number; value: string; annotations: unknown[] }
-  | { type: 'refusal'; index: number; offset: number; value: string };
+  | { type: 'refusal'; index: number; offset: number; value: string }
+  | { type: 'imageFile'; index: number; fileId: string };
 
-/** `offset`: UTF-16 position in the call's arguments. `name` comes with the call's first delta. */
-export interface ToolCallDelta {
-  type: 'function';
-  index: number;
-  id: string;
-  name: string | null;
-  offset: number;
-  arguments: string;
-}
+/**
+ * `offset`: UTF-16 position in the text that is extended: the call's arguments, the code, or its last logs. `name` comes
+ * with a function call's first delta. `ended` is a hosted call as it ended, in place of all that was known of it.
+ */
+export type ToolCallDelta =
+  | { type: 'function'; index: number; id: string; name: string | null; offset: number; arguments: string }
+  | {
+      type: 'codeInterpreter';
+      index: number;
+      id: string;
+      offset: number;
+      input: string | null;
+      logs: string | null;
+      imageFileId: string | null;
+      ended: unknown;
+    }
+  | { type: 'fileSearch'; index: number; id: string; ended: unknown };
 
 export interface StoredEvent {
   threadId: string;
@@ -60,6 +69,19 @@ export function numberOf(threadId: string, cursor: string): number | null {
   return /^(0|[1-9][0-9]{0,9})$/.test(digits) ? Number(digits) : null;
 }
 
+/** Characters of text beyond which a joined delta is not extended: no event is too large to be sent in one piece. */
+export const MOST_TEXT = 65_536;
+
+/** Characters of text that a delta brings; null of any other event. */
+export function lengthOf(body: EventBody): number | null {
+  if (body.type === 'MessageDelta') return body.content.reduce((sum, part) => sum + ('value' in part ? part.value.length : 0), 0);
+  if (body.type !== 'RunStepDelta') return null;
+  return body.toolCalls.reduce((sum, call) => {
+    if (call.type === 'function') return sum + call.arguments.length;
+    return call.type === 'codeInterpreter' ? sum + (call.input?.length ?? 0) + (call.logs?.length ?? 0) : sum;
+  }, 0);
+}
+
 /**
  * Joins a delta to one that waits to be written, when both go on with the same text; the number of parts a reader sees
  * is not part of what is promised, their sum is. Returns false when they must stay apart.
@@ -67,29 +89,44 @@ export function numberOf(threadId: string, cursor: string): number | null {
 export function merge(waiting: EventBody, next: EventBody): boolean {
   if (waiting.type === 'MessageDelta' && next.type === 'MessageDelta' && waiting.messageId === next.messageId) {
     for (const part of next.content) {
-      const before = waiting.content.at(-1)!;
-      if (
-        before.index === part.index &&
-        before.type === part.type &&
-        before.offset + before.value.length === part.offset
-      ) {
-        before.value += part.value;
-        if (before.type === 'text' && part.type === 'text') before.annotations.push(...part.annotations);
-      } else {
-        waiting.content.push(part);
-      }
+      const before = waiting.content.at(-1);
+      if (!before || !extendPart(before, part)) waiting.content.push(part);
     }
     return true;
   }
   if (waiting.type === 'RunStepDelta' && next.type === 'RunStepDelta' && waiting.stepId === next.stepId) {
     for (const call of next.toolCalls) {
-      const before = waiting.toolCalls.at(-1)!;
-      if (before.index === call.index && before.offset + before.arguments.length === call.offset) {
-        before.arguments += call.arguments;
-      } else {
-        waiting.toolCalls.push(call);
-      }
+      const before = waiting.toolCalls.at(-1);
+      if (!before || !extendCall(before, call)) waiting.toolCalls.push(call);
     }
+    return true;
+  }
+  return false;
+}
+
+/** Whether the second delta went on with the text of the first, and is part of it now. */
+function extendPart(before: ContentDelta, part: ContentDelta): boolean {
+  if (before.type === 'imageFile' || part.type === 'imageFile') return false;
+  if (before.index !== part.index || before.type !== part.type) return false;
+  if (before.offset + before.value.length !== part.offset) return false;
+  before.value += part.value;
+  if (before.type === 'text' && part.type === 'text') before.annotations.push(...part.annotations);
+  return true;
+}
+
+/** The same of a tool call. */
+function extendCall(before: ToolCallDelta, call: ToolCallDelta): boolean {
+  if (before.index !== call.index) return false;
+  if (before.type === 'function' && call.type === 'function') {
+    if (before.offset + before.arguments.length !== call.offset) return false;
+    before.arguments += call.arguments;
+    return true;
+  }
+  if (before.type !== 'codeInterpreter' || call.type !== 'codeInterpreter') return false;
+  for (const text of ['input', 'logs'] as const) {
+    const [value, more] = [before[text], call[text]];
+    if (value === null || more === null || before.offset + value.length !== call.offset) continue;
+    before[text] = value + more;
     return true;
   }
   return false;

@@ -1,8 +1,20 @@
 import type { Logger } from 'pino';
 import type { Db, Queryable, Sql, Tx } from '../db/db.ts';
 import { sqlState, UNIQUE_VIOLATION } from '../db/db.ts';
-import { encodeBody, type EventBody, merge, type NewEvent, type StoredEvent } from './event.ts';
+import {
+  encodeBody,
+  type EventBody,
+  inRun,
+  lengthOf,
+  merge,
+  MOST_TEXT,
+  type NewEvent,
+  type StoredEvent,
+} from './event.ts';
 import type { Tail } from './tail.ts';
+
+/** The key that a place in a log is: who finds it taken does not hold the thread. */
+export const LOG_PLACE = 'event_pkey';
 
 /** Somebody else has written at the place where this writer stood: it no longer holds the thread. */
 export class FenceLostError extends Error {
@@ -33,9 +45,10 @@ export interface Pen {
   push(body: EventBody): void;
   /**
    * Runs a transaction of the owner's. `work` writes rows and returns the events that tell of it; both are committed
-   * together, or neither. `next` is the number that the first of them will have.
+   * together, or neither. `next` is the number that the first of them will have. Who holds the thread also tells of
+   * what is not the run's own.
    */
-  commit(work: (tx: Tx, next: number) => EventBody[] | Promise<EventBody[]>): Promise<void>;
+  commit(work: (tx: Tx, next: number) => NewEvent[] | Promise<NewEvent[]>): Promise<void>;
 }
 
 /** Writers beyond which deltas wait twice as long: half as many commits are worth more to all of them by then. */
@@ -165,6 +178,8 @@ class OwnersPen implements Pen {
   readonly #loss = new AbortController();
   #last: number;
   #queue: EventBody[] = [];
+  /** Characters of the last delta that waits. */
+  #length = 0;
   #inFlight: PromiseWithResolvers<void> | null = null;
 
   constructor(db: Db, tail: Tail, threadId: string, runId: string, after: number, enqueue: (pen: OwnersPen) => void) {
@@ -183,12 +198,17 @@ class OwnersPen implements Pen {
   push(body: EventBody): void {
     this.#loss.signal.throwIfAborted();
     const before = this.#queue.at(-1);
-    if (before && merge(before, body)) return;
+    const length = lengthOf(body) ?? 0;
+    if (before && this.#length + length <= MOST_TEXT && merge(before, body)) {
+      this.#length += length;
+      return;
+    }
+    this.#length = length;
     this.#queue.push(body);
     if (!this.#inFlight) this.#enqueue(this);
   }
 
-  async commit(work: (tx: Tx, next: number) => EventBody[] | Promise<EventBody[]>): Promise<void> {
+  async commit(work: (tx: Tx, next: number) => NewEvent[] | Promise<NewEvent[]>): Promise<void> {
     // Numbers are given in the order of commits: what is on its way must have arrived.
     while (this.#inFlight) await this.#inFlight.promise;
     this.#loss.signal.throwIfAborted();
@@ -198,9 +218,9 @@ class OwnersPen implements Pen {
     let events: StoredEvent[] = [];
     try {
       await this.#db.tx(async (tx) => {
-        const bodies = [...deltas, ...(await work(tx, this.#last + deltas.length + 1))];
+        const more = await work(tx, this.#last + deltas.length + 1);
         const at = new Date();
-        events = this.#number(bodies, at);
+        events = this.#number([...inRun(this.#runId, deltas), ...more], at);
         if (events.length > 0) tx.write(insertEvents(events, at));
       });
     } catch (error) {
@@ -213,7 +233,7 @@ class OwnersPen implements Pen {
 
   take(at: Date): StoredEvent[] {
     if (this.#inFlight || this.#queue.length === 0 || this.#loss.signal.aborted) return [];
-    const events = this.#number(this.#queue, at);
+    const events = this.#number(inRun(this.#runId, this.#queue), at);
     this.#queue = [];
     this.#inFlight = Promise.withResolvers();
     return events;
@@ -234,8 +254,8 @@ class OwnersPen implements Pen {
     this.#inFlight = null;
   }
 
-  #number(bodies: EventBody[], at: Date): StoredEvent[] {
-    return bodies.map((body) => ({ threadId: this.threadId, number: ++this.#last, runId: this.#runId, at, body }));
+  #number(events: NewEvent[], at: Date): StoredEvent[] {
+    return events.map(({ runId, body }) => ({ threadId: this.threadId, number: ++this.#last, runId, at, body }));
   }
 }
 

@@ -1,19 +1,20 @@
 import type { Logger } from 'pino';
 import type { Db, Queryable } from '../db/db.ts';
+import type { Wake } from '../work/wake.ts';
 import { decodeBody, type StoredEvent } from './event.ts';
+import { type Follower, ThreadFollower } from './follower.ts';
+import { createLogReader } from './log-reader.ts';
+import { createWire } from './wire.ts';
 
-/** Events a follower keeps for a reader that is slower than the log; beyond it, the reader is sent back to the log. */
-const QUEUE_LIMIT = 512;
-/** Events read from the log at once. */
-const PAGE = 512;
+export type { Follower } from './follower.ts';
 
 /**
  * The one reader of the log in this process: followers of a thread share what it hears of. A publication carries
  * committed events and is only a hint: one that does not continue where a follower stands sends that follower to the
- * log, and a slow poll covers those that were never heard.
+ * log, which all of them read together, and a slow poll covers those that were never heard.
  */
 export interface Tail {
-  /** Tells followers of events that are committed. */
+  /** Tells followers of events that are committed, in this process and in others. */
   publish(threadId: string, events: StoredEvent[]): void;
   /** Follows a thread's log from behind event `after`. */
   follow(threadId: string, after: number): Follower;
@@ -24,23 +25,36 @@ export interface Tail {
   close(): void;
 }
 
-export interface Follower {
-  /**
-   * The next events, in order, never empty; null once the follower or the tail is closed. One call at a time.
-   */
-  next(): Promise<StoredEvent[] | null>;
-  /** Goes on from behind event `after` instead. */
-  seek(after: number): void;
-  close(): void;
+interface Followed {
+  followers: Set<ThreadFollower>;
+  /** Stops hearing of the thread from other processes. */
+  off(): void;
 }
 
-export function createTail(options: { db: Db; pollMs: number; logger: Logger }): Tail {
-  const { db, pollMs, logger } = options;
-  const threads = new Map<string, Set<ThreadFollower>>();
+export function createTail(options: { db: Db; wake: Wake; pollMs: number; logger: Logger }): Tail {
+  const { db, wake, pollMs, logger } = options;
+  const threads = new Map<string, Followed>();
+  const log = createLogReader(db);
   let count = 0;
   let polling = false;
+  /** Whether something was missed since the poll that is under way has begun. */
+  let again = false;
   let closed = false;
   let timer: NodeJS.Timeout | null = null;
+
+  const wire = createWire(wake, {
+    events: (threadId, events) => each(threadId, (follower) => follower.offer(events)),
+    grew: (threadId, last) => each(threadId, (follower) => follower.heard(last)),
+    missed(threadId) {
+      if (threadId !== null) return each(threadId, (follower) => follower.look());
+      again = polling;
+      void poll();
+    },
+  });
+
+  function each(threadId: string, tell: (follower: ThreadFollower) => void): void {
+    for (const follower of threads.get(threadId)?.followers ?? []) tell(follower);
+  }
 
   async function poll(): Promise<void> {
     if (polling || threads.size === 0) return;
@@ -52,19 +66,25 @@ export function createTail(options: { db: Db; pollMs: number; logger: Logger }):
 cross join lateral (select number from event where thread_id = t.id order by number desc limit 1) e`,
         values: [[...threads.keys()]],
       });
-      for (const { threadId, last } of rows) for (const follower of threads.get(threadId) ?? []) follower.heard(last);
+      for (const { threadId, last } of rows) each(threadId, (follower) => follower.heard(last));
     } catch (error) {
       logger.warn({ err: error }, 'polling the event log failed; trying again');
     } finally {
       polling = false;
     }
+    if (!again) return;
+    again = false;
+    await poll();
   }
 
   function leave(follower: ThreadFollower): void {
-    const all = threads.get(follower.threadId);
-    if (!all?.delete(follower)) return;
+    const thread = threads.get(follower.threadId);
+    if (!thread?.followers.delete(follower)) return;
     count -= 1;
-    if (all.size === 0) threads.delete(follower.threadId);
+    if (thread.followers.size === 0) {
+      threads.delete(follower.threadId);
+      thread.off();
+    }
     if (threads.size === 0 && timer) {
       clearInterval(timer);
       timer = null;
@@ -73,14 +93,19 @@ cross join lateral (select number from event where thread_id = t.id order by num
 
   return {
     publish(threadId, events) {
-      for (const follower of threads.get(threadId) ?? []) follower.offer(events);
+      each(threadId, (follower) => follower.offer(events));
+      wire.tell(threadId, events);
     },
     follow(threadId, after) {
-      if (closed) throw new Error('the tail is closed');
-      const follower = new ThreadFollower(db, threadId, after, leave);
-      let all = threads.get(threadId);
-      if (!all) threads.set(threadId, (all = new Set()));
-      all.add(follower);
+      const follower = new ThreadFollower(log, threadId, after, leave);
+      // Whoever asks this late was cut off while asking: nobody is there to take its end for the log's.
+      if (closed) {
+        follower.close();
+        return follower;
+      }
+      let thread = threads.get(threadId);
+      if (!thread) threads.set(threadId, (thread = { followers: new Set(), off: wire.hear(threadId) }));
+      thread.followers.add(follower);
       count += 1;
       timer ??= setInterval(() => void poll(), pollMs);
       return follower;
@@ -89,120 +114,23 @@ cross join lateral (select number from event where thread_id = t.id order by num
       return count;
     },
     get caughtUp() {
-      return [...threads.values()].every((all) => [...all].every((follower) => follower.waits));
+      return [...threads.values()].every(({ followers }) => [...followers].every((follower) => follower.waits));
     },
     close() {
       closed = true;
-      for (const all of [...threads.values()]) for (const follower of [...all]) follower.close();
+      for (const { followers } of [...threads.values()]) for (const follower of [...followers]) follower.close();
+      wire.close();
     },
   };
 }
 
-class ThreadFollower implements Follower {
-  readonly threadId: string;
-  readonly #q: Queryable;
-  readonly #leave: (follower: ThreadFollower) => void;
-  /** The last event handed out, and the last one that waits in the queue. */
-  #position: number;
-  #queue: StoredEvent[] = [];
-  /** Whether the log may hold more than the queue does. */
-  #behind = true;
-  #wake: (() => void) | null = null;
-  #closed = false;
-
-  constructor(q: Queryable, threadId: string, after: number, leave: (follower: ThreadFollower) => void) {
-    this.#q = q;
-    this.threadId = threadId;
-    this.#position = after;
-    this.#leave = leave;
-  }
-
-  get #end(): number {
-    return this.#queue.at(-1)?.number ?? this.#position;
-  }
-
-  get waits(): boolean {
-    return this.#wake !== null;
-  }
-
-  offer(events: StoredEvent[]): void {
-    const end = this.#end;
-    const last = events.at(-1)!.number;
-    if (last <= end) return;
-    if (this.#behind || events[0]!.number > end + 1 || this.#queue.length + events.length > QUEUE_LIMIT) {
-      this.#behind = true;
-    } else {
-      for (const event of events) if (event.number > end) this.#queue.push(event);
-    }
-    this.#wake?.();
-  }
-
-  heard(last: number): void {
-    if (last <= this.#end) return;
-    this.#behind = true;
-    this.#wake?.();
-  }
-
-  seek(after: number): void {
-    this.#position = after;
-    this.#queue = [];
-    this.#behind = true;
-  }
-
-  async next(): Promise<StoredEvent[] | null> {
-    while (!this.#closed) {
-      if (this.#queue.length > 0) {
-        const events = this.#queue;
-        this.#queue = [];
-        this.#position = events.at(-1)!.number;
-        return events;
-      }
-      if (this.#behind) {
-        this.#behind = false; // before the read: what is published while it runs must not be lost
-        const events = await readEvents(this.#q, this.threadId, this.#position, PAGE);
-        if (events.length > 0) {
-          this.#position = events.at(-1)!.number;
-          this.#queue = this.#queue.filter((event) => event.number > this.#position);
-          if (events.length === PAGE || (this.#queue.length > 0 && this.#queue[0]!.number > this.#position + 1)) {
-            this.#queue = [];
-            this.#behind = true;
-          }
-          return events;
-        }
-        if (this.#queue.length > 0 && this.#queue[0]!.number > this.#position + 1) {
-          this.#queue = [];
-          this.#behind = true;
-        }
-        continue;
-      }
-      await new Promise<void>((resolve) => (this.#wake = resolve));
-      this.#wake = null;
-    }
-    return null;
-  }
-
-  close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#queue = [];
-    this.#leave(this);
-    this.#wake?.();
-  }
-}
-
-/** Reads a thread's log behind event `after`, at most `limit` events. */
+/** Reads a thread's log behind event `after`, at most `limit` events, as part of somebody's transaction. */
 export async function readEvents(q: Queryable, threadId: string, after: number, limit: number): Promise<StoredEvent[]> {
   const rows = await q.query<{ number: number; runId: string | null; payload: string; at: Date }>({
-    name: 'event-read',
+    name: 'event-page',
     text: `select number, run_id as "runId", payload, at from event
 where thread_id = $1 and number > $2 order by number limit $3`,
     values: [threadId, after, limit],
   });
-  return rows.map(({ number, runId, payload, at }) => ({
-    threadId,
-    number,
-    runId,
-    at,
-    body: decodeBody(payload),
-  }));
+  return rows.map(({ payload, ...row }) => ({ ...row, threadId, body: decodeBody(payload) }));
 }

@@ -55,7 +55,7 @@ export interface LeaseOptions {
   db: Db;
   owner: string;
   leaseMs: number;
-  table: 'run';
+  table: 'run' | 'vector_store_file';
   /** SQL over the table: rows that may be worked on when nobody holds them. Matches a partial index. */
   ready: string;
   /** SQL over the table: true when somebody asks the owner to stop. */

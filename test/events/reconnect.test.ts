@@ -2,38 +2,30 @@ import { print } from 'graphql';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { conversationOf, type Conversation } from '../../src/client/fold.ts';
 import {
-  CancelRunDocument,
   ConversationDocument,
   DeleteThreadDocument,
   FollowRunDocument,
   FollowThreadDocument,
   RunDetailsDocument,
   StartRunDocument,
-  SubmitToolOutputsDocument,
 } from '../../src/generated/graphql/graphql.ts';
 import { startSkein, type TestSkein } from '../skein.ts';
-import { type Answer, type HeldModel, openHeldModel } from './held-model.ts';
-import {
-  createAssistant,
-  foldAll,
-  ofRun,
-  replayRun,
-  replayThread,
-  stored,
-  type Story,
-  tell,
-  visible,
-} from './story.ts';
+import { type HeldModel, openHeldModel } from './held-model.ts';
+import { createScripts, RUNS, type Scripts, WORDS } from './scripts.ts';
+import { joined } from './joined.ts';
+import { createAssistant, foldAll, ofRun, replayRun, replayThread, stored, tell, visible } from './story.ts';
 import { type RunEvent, type ThreadEvent, type Watch, watchRun, watchThread } from './watch.ts';
 
 let model: HeldModel;
 let skein: TestSkein;
 let assistant: string;
+let scripts: Scripts;
 
 beforeAll(async () => {
   model = await openHeldModel();
   skein = await startSkein({ OPENAI_BASE_URL: model.url });
   assistant = await createAssistant(skein, ['get_temp', 'get_rain']);
+  scripts = createScripts(skein, model, assistant);
 });
 
 afterAll(async () => {
@@ -43,81 +35,9 @@ afterAll(async () => {
   await model?.close();
 });
 
-const WORDS = 'Lake Baikal is the deepest, and the clearest as well.'.split(/(?<= )/);
-
-/** Says one word after the other, each once the one before has been seen, so that none of them merge. */
-async function say(
-  { live }: Story,
-  answer: Answer,
-  words: readonly string[],
-  between: () => void = () => {},
-): Promise<void> {
-  let text = '';
-  for (const word of words) {
-    answer.say(word);
-    text += word;
-    await live.until(({ state }) => state.messages.at(-1)?.text === text);
-    between();
-  }
-}
-
-async function parked(said: string): Promise<{ story: Story; submit(): Promise<unknown> }> {
-  const story = await tell(skein, assistant, said);
-  const answer = await model.asked();
-  for (const [index, name] of ['get_temp', 'get_rain'].entries()) {
-    answer.call(index, name, '');
-    for (const part of ['{"ci', 'ty":', '"Oslo"}']) {
-      answer.call(index, null, part);
-      await story.live.until(({ events }) =>
-        JSON.stringify(events.slice(-1)).includes(JSON.stringify(part).slice(1, -1)),
-      );
-    }
-  }
-  answer.end('tool_calls');
-  await story.live.until(({ state }) => state.runs.at(-1)?.status === 'REQUIRES_ACTION');
-  const toolOutputs = story.live.state.runs
-    .at(-1)!
-    .requiredAction!.toolCalls.map(({ id, name }) => ({ toolCallId: id, output: name }));
-  return {
-    story,
-    submit: () => skein.query(SubmitToolOutputsDocument, { input: { runId: story.runId, toolOutputs } }),
-  };
-}
-
-const runs: Record<string, () => Promise<Story>> = {
-  async 'a plain answer'() {
-    const story = await tell(skein, assistant, 'Which lake is the deepest?');
-    const answer = await model.asked();
-    await say(story, answer, WORDS);
-    answer.end();
-    return story;
-  },
-  async 'two functions'() {
-    const { story, submit } = await parked('How is the weather?');
-    await submit();
-    const answer = await model.asked();
-    await say(story, answer, ['Cold, ', 'and ', 'dry.']);
-    answer.end();
-    return story;
-  },
-  async 'a run that was cancelled'() {
-    const story = await tell(skein, assistant, 'A story.');
-    await say(story, await model.asked(), WORDS.slice(0, 5));
-    await skein.query(CancelRunDocument, { input: { runId: story.runId } });
-    return story;
-  },
-  async 'an incomplete answer'() {
-    const story = await tell(skein, assistant, 'A novel.');
-    const answer = await model.asked();
-    await say(story, answer, WORDS.slice(0, 4));
-    answer.end('length');
-    return story;
-  },
-};
-
 describe('a subscription that goes on from a cursor', () => {
-  test.for(Object.keys(runs))('delivers exactly the rest, at every cursor of %s', async (name) => {
-    const story = await runs[name]!();
+  test.for(RUNS)('delivers exactly the rest, at every cursor of %s', async (name) => {
+    const story = await scripts.runs[name]();
     const told = await story.told();
     const end = told.at(-1)!.cursor;
     expect(told.filter(({ __typename }) => __typename.endsWith('Delta')).length).toBeGreaterThanOrEqual(4);
@@ -126,10 +46,10 @@ describe('a subscription that goes on from a cursor', () => {
     await Promise.all(
       told.map(async ({ cursor }, i) => {
         const rest = told.slice(i + 1);
-        expect(await replayRun(skein, story.runId, cursor)).toEqual(ofRun(rest));
+        expect(joined(await replayRun(skein, story.runId, cursor))).toEqual(joined(ofRun(rest)));
         if (rest.length === 0) return;
         const replayed = await replayThread(skein, story.threadId, cursor, end);
-        expect(replayed).toEqual(rest);
+        expect(joined(replayed)).toEqual(joined(rest));
         expect(visible(foldAll(replayed, foldAll(told.slice(0, i + 1))))).toEqual(whole);
       }),
     );
@@ -137,7 +57,7 @@ describe('a subscription that goes on from a cursor', () => {
   });
 
   test('goes on from what a query knew, whenever that was read', async () => {
-    const { story, submit } = await parked('The weather, with questions.');
+    const { story, submit } = await scripts.park('The weather, with questions.');
     const known: { of: 'run' | 'thread'; conversation: Promise<Conversation | null> }[] = [];
     const ask = () => {
       known.push(
@@ -152,7 +72,7 @@ describe('a subscription that goes on from a cursor', () => {
     await submit();
     ask();
     const answer = await model.asked();
-    await say(story, answer, WORDS, ask);
+    await scripts.say(story, answer, WORDS, ask);
     answer.end();
     ask();
     const told = await story.told();
@@ -234,7 +154,7 @@ describe('a subscription that goes on from a cursor', () => {
     const told = await story.told();
     for (const [i, watch] of crowd.entries()) {
       await watch.until(({ events }) => events.at(-1)?.cursor === told.at(-1)!.cursor);
-      expect(watch.events).toEqual(i % 2 ? told : ofRun(told));
+      expect(joined(watch.events as ThreadEvent[])).toEqual(joined(i % 2 ? told : ofRun(told)));
       await watch.kill();
     }
     await story.live.kill();
@@ -258,7 +178,7 @@ describe('a subscription that goes on from a cursor', () => {
     second.say('Two.');
     await story.live.until(({ state }) => state.messages.at(-1)?.text === 'Two.');
     expect(await replayRun(skein, story.runId, story.live.state.cursor!)).toEqual([]);
-    expect(await replayRun(skein, story.runId, story.beginning)).toEqual(ofRun(told));
+    expect(joined(await replayRun(skein, story.runId, story.beginning))).toEqual(joined(ofRun(told)));
     second.end();
     const later = await replayRun(skein, startRun.run!.id, story.beginning);
     expect(later[0]).toMatchObject({ __typename: 'RunStatusChanged', status: 'QUEUED', run: { id: startRun.run!.id } });
@@ -307,7 +227,7 @@ describe('a subscription that goes on from a cursor', () => {
   test('speaks over server-sent events as it does over a socket', async () => {
     const story = await tell(skein, assistant, 'A story, over HTTP.');
     const answer = await model.asked();
-    await say(story, answer, WORDS.slice(0, 3));
+    await scripts.say(story, answer, WORDS.slice(0, 3));
     const cut = story.live.state.cursor!;
     const fromStart = serverSent<RunEvent>(
       FollowRunDocument,
@@ -320,8 +240,8 @@ describe('a subscription that goes on from a cursor', () => {
     answer.end();
     const told = await story.told();
     const all = ofRun(told);
-    expect(await fromStart).toEqual(all);
-    expect(await fromHere).toEqual(all.slice(all.findIndex(({ cursor }) => cursor === cut) + 1));
+    expect(joined(await fromStart)).toEqual(joined(all));
+    expect(joined(await fromHere)).toEqual(joined(all.slice(all.findIndex(({ cursor }) => cursor === cut) + 1)));
     expect(visible(foldAll(await snapshot))).toEqual(visible(foldAll(all)));
     await story.live.kill();
   });
@@ -331,7 +251,7 @@ describe('a thread that is deleted', () => {
   test('ends its subscriptions, and is told to those who come back', async () => {
     const story = await tell(skein, assistant, 'A story nobody wants.');
     const answer = await model.asked();
-    await say(story, answer, WORDS.slice(0, 3));
+    await scripts.say(story, answer, WORDS.slice(0, 3));
     const middle = story.live.state.cursor!;
     const run = watchRun(skein, story.runId);
     const snapshot = watchThread(skein, story.threadId);
@@ -366,7 +286,7 @@ describe('a thread that is deleted', () => {
 
 test('those who are still reading when their thread is deleted are told of its end too', async () => {
   for (let i = 0; i < 8; i++) {
-    const story = await runs['a plain answer']!();
+    const story = await scripts.runs['a plain answer']();
     await story.told();
     const readers = Array.from({ length: 6 }, () => watchThread(skein, story.threadId, { after: story.beginning }));
     await readers[i % 6]!.until(({ events }) => events.length > i);

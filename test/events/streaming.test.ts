@@ -3,6 +3,7 @@ import { conversationOf } from '../../src/client/fold.ts';
 import { ConversationDocument, RunDetailsDocument } from '../../src/generated/graphql/graphql.ts';
 import { startSkein, type TestSkein } from '../skein.ts';
 import { type HeldModel, openHeldModel } from './held-model.ts';
+import { joined } from './joined.ts';
 import { createAssistant, expectFaithful, stored, tell, visible } from './story.ts';
 import { type RunEvent, type ThreadEvent, type Watch, watchRun, watchThread } from './watch.ts';
 
@@ -55,14 +56,14 @@ describe('while a message is written', () => {
       await watch.until(({ state }) => state.cursor === end);
       const [snapshot, ...rest] = watch.events;
       expect(snapshot!.__typename).toBe('ThreadSnapshot');
-      expect(rest).toEqual(behind(snapshot!.cursor));
+      expect(joined(rest)).toEqual(joined(behind(snapshot!.cursor)));
       expect(visible(watch.state)).toEqual(store);
       await watch.kill();
     }
     for (const watch of runOnly) {
       const [snapshot, ...rest] = await watch.ended;
       expect(snapshot!.__typename).toBe('RunSnapshot');
-      expect(rest).toEqual(behind(snapshot!.cursor));
+      expect(joined(rest)).toEqual(joined(behind(snapshot!.cursor)));
       expect(watch.state.runs).toEqual(store.runs);
       expect(watch.state.messages).toEqual(own);
     }

@@ -16,9 +16,9 @@ import {
   type Message as MessageRow,
   type MessageIncompleteReason as Reason,
   type NewMessage,
-  type SourceLocation as Location,
   textOf,
 } from '../message.ts';
+import { SourceLocation } from '../../vector-stores/schema/search-result.ts';
 
 export const MessageRole = builder.enumType('MessageRole', {
   description: 'Who speaks.',
@@ -57,21 +57,6 @@ const MessageIncompleteDetails = builder.objectRef<{ reason: Reason }>('MessageI
   description: 'Why a message was cut off.',
   fields: (t) => ({
     reason: t.field({ type: MessageIncompleteReason, description: 'The reason.', resolve: ({ reason }) => reason }),
-  }),
-});
-
-export const SourceLocation = builder.objectRef<Location>('SourceLocation').implement({
-  description: 'A place in the extracted text of a file.',
-  fields: (t) => ({
-    startIndex: t.exposeInt('startIndex', { description: 'UTF-16 index of the first character.' }),
-    endIndex: t.exposeInt('endIndex', { description: 'UTF-16 index behind the last character.' }),
-    page: t.exposeInt('page', { nullable: true, description: 'Page or slide, from 1, where the file has such.' }),
-    startLine: t.exposeInt('startLine', {
-      nullable: true,
-      description: 'First line, from 1, where the file has lines.',
-    }),
-    endLine: t.exposeInt('endLine', { nullable: true, description: 'Last line.' }),
-    headingPath: t.exposeStringList('headingPath', { description: 'Headings above the place, outermost first.' }),
   }),
 });
 

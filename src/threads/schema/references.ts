@@ -1,12 +1,13 @@
 import { checkFiles, checkToolResources } from '../../assistants/schema/references.ts';
-import type { ToolResources } from '../../assistants/settings.ts';
+import type { NewToolResources, ToolResources } from '../../assistants/settings.ts';
 import type { Path } from '../../errors.ts';
 import type { Context } from '../../graphql/context.ts';
 import type { NewMessage } from '../message.ts';
+import { searchable } from '../threads.ts';
 
-interface Naming {
+export interface Naming {
   messages?: { list: NewMessage[]; path: Path };
-  toolResources?: { value: ToolResources; path: Path };
+  toolResources?: { value: ToolResources & Partial<NewToolResources>; path: Path };
 }
 
 /** Refuses an input that names a file or a vector store which the caller cannot see. */
@@ -24,4 +25,10 @@ export async function checkReferences(context: Context, { messages, toolResource
     checkFiles(context, files),
     toolResources && checkToolResources(context, toolResources.value, toolResources.path),
   ]);
+}
+
+/** Tells those who read files in of what was committed with these. */
+export function wakeReaders({ rooms }: Context, { messages, toolResources }: Naming): void {
+  const stores = (toolResources?.value.newStores ?? []).length;
+  if (stores > 0 || searchable(messages?.list ?? []).length > 0) rooms.vectorStores.wakeReaders();
 }

@@ -3,6 +3,7 @@ import {
   NO_RESOURCES,
   ToolResourcesInput,
   ToolResourcesRef,
+  toolResourcesChange,
   toolResourcesChecked,
 } from '../../assistants/schema/settings.ts';
 import { cursorOf } from '../../events/event.ts';
@@ -24,7 +25,7 @@ import {
   NewMessageChecked,
   threadMessages,
 } from './message.ts';
-import { checkReferences } from './references.ts';
+import { checkReferences, type Naming, wakeReaders } from './references.ts';
 
 declare module '../../graphql/context.ts' {
   interface Rooms {
@@ -175,11 +176,13 @@ export const CreateThreadInput = createMutation('createThread', {
   result: { name: 'thread', type: Thread, description: 'The new thread.' },
   find: ({ load }, id) => load.one(threadById, id),
   async resolve(input: NewThread, context, id) {
-    await checkReferences(context, {
+    const naming: Naming = {
       messages: { list: input.messages, path: ['input', 'messages'] },
       toolResources: { value: input.toolResources, path: ['input', 'toolResources'] },
-    });
+    };
+    await checkReferences(context, naming);
     await context.rooms.threads.create(context.viewer.projectId, id, input);
+    wakeReaders(context, naming);
   },
 });
 
@@ -195,7 +198,7 @@ mutation('updateThread', {
     threadId: text('id', 100),
     title: unchanged(title),
     metadata: metadataChange,
-    toolResources: unchanged(toolResources),
+    toolResources: toolResourcesChange,
   }),
   result: { name: 'thread', type: Thread, description: 'The thread as it is now.' },
   async resolve({ threadId, ...change }, context) {
@@ -217,8 +220,10 @@ createMutation('createMessage', {
   result: { name: 'message', type: Message, description: 'The new message.' },
   find: ({ load }, id) => load.one(messageById, id),
   async resolve({ threadId, ...message }, context, id) {
-    await checkReferences(context, { messages: { list: [message], path: ['input'] } });
+    const naming: Naming = { messages: { list: [message], path: ['input'] } };
+    await checkReferences(context, naming);
     await context.rooms.threads.createMessage(context.viewer.projectId, threadId, id, message);
+    wakeReaders(context, naming);
   },
 });
 
