@@ -1,3 +1,5 @@
+import type { IncomingMessage } from 'node:http';
+
 /** Names by which this machine reaches itself. */
 const LOCAL = new Set(['localhost', '127.0.0.1', '[::1]']);
 
@@ -13,6 +15,11 @@ export function isKnownHost(host: string | undefined, own: readonly string[]): b
   return (
     LOCAL.has(name) || own.some((known) => known.toLowerCase() === name || known.toLowerCase() === host.toLowerCase())
   );
+}
+
+/** Where the caller of a request that is meant for this server reaches it. */
+export function originOf({ headers, socket }: IncomingMessage): string {
+  return `${'encrypted' in socket ? 'https' : 'http'}://${headers.host}`;
 }
 
 /** Whether pages of an origin may use this server; `allowed` null = pages of this machine. */

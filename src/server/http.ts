@@ -1,30 +1,43 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { GraphQLError } from 'graphql';
+import { type ExecutionArgs, GraphQLError } from 'graphql';
 import { createYoga, type Plugin } from 'graphql-yoga';
 import type { Logger } from 'pino';
 import type { Context } from '../graphql/context.ts';
 import { RequestError } from '../graphql/errors.ts';
 import { maskError } from '../graphql/mask-error.ts';
 import type { Operations } from '../graphql/operation.ts';
+import type { Connections } from './connections.ts';
 import { graphiqlPage } from './graphiql.ts';
-import { isKnownHost, isKnownOrigin } from './hosts.ts';
+import { answerHealth, type CheckReadiness } from './health.ts';
+import { type FileRoutes, isUploadPath } from './files.ts';
+import { isKnownHost, isKnownOrigin, originOf } from './hosts.ts';
+import { refuse } from './json-answer.ts';
+import { isMultipart, readMultipart } from './multipart.ts';
 import { requestIdOf } from './request-id.ts';
 
 export interface HttpOptions {
   operations: Operations;
   /** Makes the context of one operation, or throws UNAUTHENTICATED. */
-  context(authorization: string | null, requestId: string): Promise<Context>;
-  /** Calls back with the id of every key that is revoked. */
-  onRevoked(listener: (keyId: string) => void): () => void;
-  /** What keeps the server from working now, by the part that does; null = nothing. */
-  notReady(): Promise<Record<string, string> | null>;
+  context(authorization: string | null, requestId: string, origin: string): Promise<Context>;
+  /** Downloads and uploads. */
+  files: FileRoutes;
+  /** Which of these keys are still good. */
+  stillGood(keyIds: string[]): Promise<Set<string>>;
+  /** Calls back with the id of every key that is revoked, and asks to look again when some may have been missed. */
+  onRevoked(listener: (keyId: string) => void, missed: () => void): () => void;
+  check: CheckReadiness;
   allowedHosts: readonly string[];
   corsOrigins: readonly string[] | null;
   maxBodyBytes: number;
+  connections: Connections;
   logger: Logger;
 }
 
 export const GRAPHQL_PATH = '/graphql';
+/** A request is whole within this time, but for uploads: they have limits of their own. */
+const REQUEST_MS = 300_000;
+/** When those who are refused because there are too many may try again. */
+export const RETRY_SECONDS = 5;
 
 /** The HTTP side: GraphQL (queries, mutations, and subscriptions as SSE), GraphiQL and health. */
 export function createHttpServer(options: HttpOptions): Server {
@@ -32,10 +45,18 @@ export function createHttpServer(options: HttpOptions): Server {
   const yoga = createGraphqlHandler(options);
   // By the key of their reader. An open stream outlives the check of its key: it is cut off when that is revoked.
   const streams = new Map<ServerResponse, string>();
-  const offRevoked = options.onRevoked((keyId) => {
-    for (const [response, reader] of streams) if (reader === keyId && isStream(response)) response.destroy();
-  });
-  const server = createServer((request, response) => {
+  const cutOff = (isGone: (keyId: string) => boolean) => {
+    for (const [response, reader] of streams) if (isGone(reader) && isStream(response)) response.destroy();
+  };
+  const recheck = () => {
+    if (streams.size === 0) return;
+    options.stillGood([...new Set(streams.values())]).then(
+      (good) => cutOff((keyId) => !good.has(keyId)),
+      (error: unknown) => logger.warn({ err: error }, 'checking the keys of open streams failed'),
+    );
+  };
+  const offRevoked = options.onRevoked((revoked) => cutOff((keyId) => keyId === revoked), recheck);
+  const answer = (request: IncomingMessage, response: ServerResponse) => {
     const requestId = requestIdOf(request);
     const started = performance.now();
     response.setHeader('x-request-id', requestId);
@@ -56,11 +77,19 @@ export function createHttpServer(options: HttpOptions): Server {
         `This server does not go by the name '${host}'; ALLOWED_HOSTS lists those it does.`,
       );
     }
+    if (!isUploadPath(request.url!)) cutOffLate(request);
     route(request, response, requestId).catch((error: unknown) => {
       logger.error({ err: error, requestId }, 'a request failed');
       if (response.headersSent) response.destroy();
       else refuse(response, 500, 'INTERNAL', `Something went wrong here; the log has it under request ${requestId}.`);
     });
+  };
+  const server = createServer(answer);
+  server.requestTimeout = 0;
+  // Whether a body may come is for an upload to say, which can be refused by what it says of itself.
+  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+    if (!isUploadPath(request.url!)) response.writeContinue();
+    answer(request, response);
   });
   server.once('close', offRevoked);
   return server;
@@ -73,16 +102,23 @@ export function createHttpServer(options: HttpOptions): Server {
         return await sendPage(request, response);
       await yoga(request, response, {
         requestId,
+        origin: originOf(request),
         identify(keyId) {
           streams.set(response, keyId);
           response.once('close', () => streams.delete(response));
         },
+        admit(keyId) {
+          const place = options.connections.enter();
+          if (!place) return refusal(503, 'The server has as many connections as MAX_CONNECTIONS allows.');
+          response.once('close', () => place.leave());
+          if (response.closed) place.leave();
+          if (place.belongsTo(keyId)) return null;
+          place.leave();
+          return refusal(429, 'The key has as many connections as MAX_CONNECTIONS_PER_KEY allows.');
+        },
       });
-    } else if (path === '/health/live') {
-      sendJson(response, 200, { status: 'ok' });
-    } else if (path === '/health/ready') {
-      const reasons = await options.notReady();
-      sendJson(response, reasons ? 503 : 200, reasons ? { status: 'not ready', reasons } : { status: 'ok' });
+    } else if ((await answerHealth(path, response, options.check)) || (await options.files(request, response))) {
+      return;
     } else if (path === '/' && request.method === 'GET') {
       response.writeHead(302, { location: GRAPHQL_PATH }).end();
     } else {
@@ -94,7 +130,10 @@ export function createHttpServer(options: HttpOptions): Server {
 /** What is known of a request from its first moment on. */
 interface Arrival {
   requestId: string;
+  origin: string;
   identify(keyId: string): void;
+  /** Counts the answer, which is to be a stream, among the connections, or says why it may not be one. */
+  admit(keyId: string): GraphQLError | null;
   /** Set once its key is known to be good. */
   operation?: Context;
 }
@@ -102,11 +141,13 @@ interface Arrival {
 function createGraphqlHandler({ operations, context, corsOrigins, maxBodyBytes, logger }: HttpOptions) {
   const ours: Plugin<Context, Arrival> = {
     // The key comes before everything: who has none learns nothing of the schema, and none of their body is read.
-    async onRequestParse({ request, requestParser, serverContext: arrival }) {
-      arrival.operation = await authenticate(request.headers.get('authorization'), arrival.requestId);
+    async onRequestParse({ request, requestParser, setRequestParser, serverContext: arrival }) {
+      arrival.operation = await authenticate(request.headers.get('authorization'), arrival);
       arrival.identify(arrival.operation.viewer.keyId);
-      if (request.method === 'POST' && !requestParser) {
-        throw new GraphQLError('The content-type must be application/json.', {
+      if (isMultipart(request)) {
+        setRequestParser((body) => readMultipart(body, maxBodyBytes));
+      } else if (request.method === 'POST' && !requestParser) {
+        throw new GraphQLError('The content-type must be application/json, or multipart/form-data with files.', {
           extensions: { code: 'BAD_REQUEST', http: { status: 415 } },
         });
       }
@@ -118,12 +159,17 @@ function createGraphqlHandler({ operations, context, corsOrigins, maxBodyBytes, 
     },
     onValidate: ({ setResult }) => setResult([]),
     onExecute: ({ setExecuteFn }) => setExecuteFn(operations.execute),
-    onSubscribe: ({ setSubscribeFn }) => setSubscribeFn(operations.subscribe),
+    onSubscribe: ({ setSubscribeFn }) =>
+      setSubscribeFn(async (args: ExecutionArgs) => {
+        const { admit, viewer } = args.contextValue as Arrival & Context;
+        const refused = admit(viewer.keyId);
+        return refused ? { errors: [refused] } : operations.subscribe(args);
+      }),
   };
 
-  async function authenticate(authorization: string | null, requestId: string): Promise<Context> {
+  async function authenticate(authorization: string | null, { requestId, origin }: Arrival): Promise<Context> {
     try {
-      return await context(authorization, requestId);
+      return await context(authorization, requestId, origin);
     } catch (error) {
       const masked = maskError(error, requestId, logger);
       if (masked.extensions.code !== 'INTERNAL') throw masked;
@@ -161,7 +207,7 @@ function createGraphqlHandler({ operations, context, corsOrigins, maxBodyBytes, 
         if (error instanceof GraphQLError && error.extensions.code === 'REQUEST_ENTITY_TOO_LARGE') {
           return new RequestError(
             'PAYLOAD_TOO_LARGE',
-            `The request is larger than ${maxBodyBytes} bytes, which MAX_BODY_BYTES allows.`,
+            `The request is larger than ${maxBodyBytes} bytes, which MAX_BODY_BYTES allows. Large files go through createUpload.`,
           );
         }
         return maskError(error, 'see the header x-request-id', logger);
@@ -180,6 +226,12 @@ const badRequest = ({ message, nodes, source, positions, extensions }: GraphQLEr
     extensions: { ...extensions, http: { status: 400, spec: true } },
   });
 
+/** Node's own limit of this kind is for all requests alike. */
+function cutOffLate(request: IncomingMessage): void {
+  const late = setTimeout(() => request.complete || request.destroy(), REQUEST_MS).unref();
+  request.once('close', () => clearTimeout(late));
+}
+
 const isStream = (response: ServerResponse): boolean =>
   String(response.getHeader('content-type')).startsWith('text/event-stream');
 
@@ -197,11 +249,7 @@ async function sendPage(request: IncomingMessage, response: ServerResponse): Pro
   response.end(zips ? gzipped : html);
 }
 
-function sendJson(response: ServerResponse, status: number, body: unknown): void {
-  const headers = { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-store' };
-  response.writeHead(status, headers).end(JSON.stringify(body));
-}
-
-function refuse(response: ServerResponse, status: number, code: string, message: string): void {
-  sendJson(response, status, { errors: [{ message, extensions: { code } }] });
+function refusal(status: number, message: string): GraphQLError {
+  const http = { status, headers: { 'retry-after': String(RETRY_SECONDS) } };
+  return new GraphQLError(message, { extensions: { code: 'LIMIT_EXCEEDED', http } });
 }

@@ -34,8 +34,14 @@ export function openSocket(url: string, options: ClientOptions = {}, protocol = 
 /** The same, with its ConnectionInit answered. */
 export async function connectedSocket(url: string, key: string): Promise<RawSocket> {
   const socket = openSocket(url);
-  await new Promise((resolve) => socket.ws.once('open', resolve));
-  socket.send({ type: 'connection_init', payload: { Authorization: `Bearer ${key}` } });
-  await socket.message('connection_ack');
+  const refused = await answerOf(socket, key);
+  if (refused) throw new Error(`the socket was closed with ${refused.code}: ${refused.reason}`);
   return socket;
+}
+
+/** Says who it is: null once that is acknowledged, else how the socket was closed. */
+export async function answerOf(socket: RawSocket, key: string): Promise<{ code: number; reason: string } | null> {
+  socket.ws.once('open', () => socket.send({ type: 'connection_init', payload: { Authorization: `Bearer ${key}` } }));
+  const acknowledged = new Promise<null>((resolve) => socket.ws.once('message', () => resolve(null)));
+  return Promise.race([acknowledged, socket.closed]);
 }

@@ -134,8 +134,8 @@ describe('SIGTERM', () => {
     await asked(server);
     complete(held[0]!);
     expect(await server.ended).toEqual({ code: 0, signal: null });
-    expect((await socket.closed).code).toBe(1001);
-    expect((await idle.closed).code).toBe(1001);
+    expect((await socket.closed).code).toBe(1012);
+    expect((await idle.closed).code).toBe(1012);
     const last = socket.messages.findLast(({ type }) => type === 'next');
     expect(last?.payload).toEqual({ data: { runEvents: { __typename: 'RunStatusChanged', status: 'COMPLETED' } } });
 
@@ -156,7 +156,7 @@ describe('SIGTERM', () => {
     server.kill();
     expect(await server.ended).toEqual({ code: 0, signal: null });
     expect(performance.now() - since).toBeLessThan(20_000);
-    expect((await socket.closed).code).toBe(1001);
+    expect((await socket.closed).code).toBe(1012);
     // An end of its stream would tell the reader that the run is over.
     expect(socket.messages.some(({ type }) => type === 'complete')).toBe(false);
 

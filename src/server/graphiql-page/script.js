@@ -14,7 +14,7 @@
     'skein-submit',
   ].map(element);
   const STORED = 'skein:key';
-  const GOING_AWAY = 1001;
+  const SERVICE_RESTART = 1012;
   const UNAUTHORIZED = 4401;
   const FORBIDDEN = 4403;
   let key = null;
@@ -146,7 +146,7 @@
       if (over) return;
       if (code === UNAUTHORIZED || code === FORBIDDEN) refused(reason || 'The key was refused.');
       const why =
-        code === GOING_AWAY
+        code === SERVICE_RESTART
           ? 'The server is shutting down.'
           : `The connection was lost (${code}${reason ? `: ${reason}` : ''}).`;
       notice.textContent = why;
