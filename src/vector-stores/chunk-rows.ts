@@ -1,0 +1,87 @@
+import type { Tx } from '../db/db.ts';
+import type { Chunk } from './chunk.ts';
+import { bytesOf } from './exact-search.ts';
+import type { Block } from './extraction/extraction.ts';
+import type { SourceLocation } from './location.ts';
+import { searchable } from './searchable.ts';
+
+/** Chunks that one statement inserts: some megabytes, and one round of counting. */
+const AT_ONCE = 256;
+/** UTF-16 units of one piece of extracted text. */
+const PIECE = 64_000;
+
+/** Where the pages of a chunk begin, when it runs over several: pairs of UTF-16 index and page. */
+export function pagesOf(chunk: Pick<Chunk, 'startIndex' | 'endIndex' | 'page' | 'endPage'>, blocks: readonly Block[]) {
+  if (chunk.page === chunk.endPage) return null;
+  const pages: [number, number][] = [];
+  for (const { start, end, page } of blocks) {
+    if (end <= chunk.startIndex || start >= chunk.endIndex || page === null) continue;
+    if (pages.at(-1)?.[1] !== page) pages.push([Math.max(start, chunk.startIndex), page]);
+  }
+  return pages.length > 1 ? pages : null;
+}
+
+/** Puts the chunks of a file that is read anew in the place of those it had. */
+export async function replaceChunks(
+  tx: Tx,
+  file: { id: string; vectorStoreId: string },
+  chunks: readonly Chunk[],
+  blocks: readonly Block[],
+  vectors: readonly Float32Array[],
+): Promise<void> {
+  tx.write({ name: 'chunks-delete', text: 'delete from chunk where vector_store_file_id = $1', values: [file.id] });
+  for (let from = 0; from < chunks.length; from += AT_ONCE) {
+    const part = chunks.slice(from, from + AT_ONCE);
+    const locations = part.map(({ startIndex, endIndex, page, startLine, endLine, headingPath }): SourceLocation => ({
+      startIndex,
+      endIndex,
+      page,
+      startLine,
+      endLine,
+      headingPath,
+    }));
+    // Awaited, so that of a large file no more is underway than one statement.
+    await tx.query({
+      name: 'chunks-insert',
+      text: `insert into chunk (vector_store_file_id, number, vector_store_id, text, location, pages, words, lexemes, embedding)
+select $1, c.number, $2, c.text, c.location, c.pages, w.words, s.lexemes, c.embedding
+from unnest($3::int[], $4::text[], $5::jsonb[], $6::jsonb[], $7::text[], $8::bytea[])
+  c(number, text, location, pages, searchable, embedding)
+cross join lateral (select to_tsvector('english', c.searchable) as lexemes) s
+cross join lateral (select coalesce(sum(cardinality(positions)), 0)::int as words from unnest(s.lexemes)) w`,
+      values: [
+        file.id,
+        file.vectorStoreId,
+        part.map((_, i) => from + i),
+        part.map(({ text }) => text),
+        locations.map((location) => JSON.stringify(location)),
+        part.map((chunk) => {
+          const pages = pagesOf(chunk, blocks);
+          return pages && JSON.stringify(pages);
+        }),
+        part.map(({ indexText }) => searchable(indexText)),
+        vectors.slice(from, from + AT_ONCE).map(bytesOf),
+      ],
+    });
+  }
+}
+
+/** Keeps what was read out of a file, so that its passages can be shown and quotes be checked. */
+export function replaceText(tx: Tx, fileId: string, text: string): void {
+  const pieces: { startIndex: number; text: string }[] = [];
+  for (let start = 0; start < text.length; ) {
+    let end = Math.min(start + PIECE, text.length);
+    if (end < text.length && isHigh(text.charCodeAt(end - 1))) end -= 1;
+    pieces.push({ startIndex: start, text: text.slice(start, end) });
+    start = end;
+  }
+  tx.write({ name: 'text-delete', text: 'delete from extracted_text where vector_store_file_id = $1', values: [fileId] });
+  tx.write({
+    name: 'text-insert',
+    text: `insert into extracted_text (vector_store_file_id, start_index, text)
+select $1, start_index, text from unnest($2::int[], $3::text[]) p(start_index, text)`,
+    values: [fileId, pieces.map(({ startIndex }) => startIndex), pieces.map((piece) => piece.text)],
+  });
+}
+
+const isHigh = (unit: number): boolean => unit >= 0xd800 && unit <= 0xdbff;
