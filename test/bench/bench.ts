@@ -4,21 +4,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { type Answer, direct, floor, type Place, skein, type Target } from './clients.ts';
+import { across, claims, crowd } from './cluster.ts';
 import { cpuMs, postgresCpuMs, rssMb, run, type Running } from './processes.ts';
+import { median, quantile } from './quantile.ts';
 import { nestedRead, longThread } from './reads.ts';
 
-// `npm run bench [part …]`: see README.md beside this file for what is measured. Parts: first, fast, many, most, reads.
+// `npm run bench [part …]`: see README.md beside this file for what is measured. Parts: first, fast, many, most,
+// reads, claims, across, crowd.
 
 const here = (name: string) => new URL(name, import.meta.url).pathname;
 const SERVER = process.env.TEST_DATABASE_URL || 'postgres://postgres@127.0.0.1:5432/postgres';
 const wanted = process.argv.slice(2);
 const wants = (part: string) => wanted.length === 0 || wanted.includes(part);
 
-const quantile = (values: number[], q: number): number => {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? NaN;
-};
-const median = (values: number[]) => quantile(values, 0.5);
 const ratio = (a: number, b: number) => `${(a / b).toFixed(2)}×`;
 const gapsOf = ({ pieces }: Answer) => pieces.slice(1).map((at, i) => at - pieces[i]!);
 
@@ -28,11 +26,12 @@ interface Measured {
 }
 
 async function main(): Promise<void> {
-  const names = ['floor', 'skein'].map((name) => `skein_bench_${name}_${randomBytes(4).toString('hex')}`);
+  const names = ['floor', 'skein', 'cluster'].map((name) => `skein_bench_${name}_${randomBytes(4).toString('hex')}`);
   const admin = new pg.Client({ connectionString: SERVER });
   await admin.connect();
   for (const name of names) await admin.query(`create database ${name}`);
-  const [floorUrl, skeinUrl] = names.map((name) => Object.assign(new URL(SERVER), { pathname: `/${name}` }).href) as [
+  const [floorUrl, skeinUrl, clusterUrl] = names.map((name) => Object.assign(new URL(SERVER), { pathname: `/${name}` }).href) as [
+    string,
     string,
     string,
   ];
@@ -75,6 +74,13 @@ async function main(): Promise<void> {
     console.log(
       `Skein on ${process.env.BENCH_EMBEDDED ? 'the embedded database' : 'PostgreSQL'}, Node ${process.version}. Ratios count, absolute times are this machine's.\n`,
     );
+    const cluster = {
+      modelUrl,
+      databaseUrl: clusterUrl,
+      key,
+      redisUrl: process.env.TEST_REDIS_URL || null,
+      main: here('../../src/main.ts'),
+    };
     if (wants('first')) await firstDelta(all);
     if (wants('fast')) await fastAnswer(all);
     if (wants('many')) await manyRuns(all);
@@ -83,6 +89,9 @@ async function main(): Promise<void> {
       await nestedRead(url, key, skeinUrl, skeinProcess.pid);
       await longThread(url, key, skeinUrl, 4711);
     }
+    if (wants('claims')) await claims(cluster);
+    if (wants('across')) await across(cluster);
+    if (wants('crowd')) await crowd(cluster);
     console.log(
       `memory at the end: skein ${rssMb(skeinProcess.pid).toFixed(0)} MB, floor ${rssMb(floorProcess.pid).toFixed(0)} MB`,
     );
