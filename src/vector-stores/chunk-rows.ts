@@ -59,12 +59,19 @@ cross join lateral (select coalesce(sum(cardinality(positions)), 0)::int as word
           const pages = pagesOf(chunk, blocks);
           return pages && JSON.stringify(pages);
         }),
-        part.map(({ indexText }) => searchable(indexText)),
+        part.map(keywordText),
         vectors.slice(from, from + AT_ONCE).map(bytesOf),
       ],
     });
   }
 }
+
+/**
+ * What the keyword search reads of a chunk: its words below the names of its columns, and the headings above it twice
+ * over, since they say what it is about.
+ */
+const keywordText = ({ headingPath, header, text }: Chunk): string =>
+  searchable([...headingPath, ...headingPath, header ?? '', text].join('\n'));
 
 /** Keeps what was read out of a file, so that its passages can be shown and quotes be checked. */
 export function replaceText(tx: Tx, fileId: string, text: string): void {
