@@ -24,7 +24,7 @@ const config: CodegenConfig = {
         enumType: 'const',
         namingConvention: { enumValues: 'keep' },
         // What the scalars are in JSON. BigInt is a number up to 2^53-1; JSON is the caller's own: check it at use.
-        scalars: { ID: 'string', DateTime: 'string', BigInt: 'number', JSON: 'unknown' },
+        scalars: { ID: 'string', DateTime: 'string', BigInt: 'number', JSON: 'unknown', Upload: 'File' },
       },
     },
   },

@@ -63,6 +63,18 @@ export class ConflictError extends UserError {
   }
 }
 
+export class QuotaExceededError extends UserError {
+  constructor(message: string, path: Path | null = null) {
+    super('QUOTA_EXCEEDED', message, path);
+  }
+}
+
+export class UnsupportedFileError extends UserError {
+  constructor(message: string, path: Path | null = null) {
+    super('UNSUPPORTED_FILE', message, path);
+  }
+}
+
 /** Codes of `Run.lastError`, as the original had them plus those seen on its wire. */
 export type RunErrorCode =
   'SERVER_ERROR' | 'RATE_LIMIT_EXCEEDED' | 'INVALID_PROMPT' | 'INVALID_IMAGE_URL' | 'MODEL_NOT_FOUND';

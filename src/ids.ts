@@ -15,6 +15,10 @@ export const PREFIXES = {
   RunStep: 'step',
   ToolCall: 'call',
   File: 'file',
+  Upload: 'upload',
+  VectorStore: 'vs',
+  VectorStoreFile: 'vsf',
+  VectorStoreFileBatch: 'vsfb',
 } as const;
 
 export type Noun = keyof typeof PREFIXES;
@@ -41,6 +45,11 @@ export function mintId(noun: Noun): string {
     counter = randomBytes(3).readUIntBE(0, 3) & 0x7ffff;
   }
   return `${PREFIXES[noun]}_${base32(now, 10)}${base32(counter, 4)}${random(12)}`;
+}
+
+/** The least id that a moment can mint: what sorts before it was minted earlier. */
+export function idAt(noun: Noun, time: Date): string {
+  return `${PREFIXES[noun]}_${base32(Math.max(0, time.getTime()), 10)}${ALPHABET[0]!.repeat(16)}`;
 }
 
 /** Which noun an id names, or null when it is not an id of ours. */

@@ -27,13 +27,16 @@ const logger = pino({
 
 try {
   const skein = await createSkein(config, logger);
+  const works = config.role === 'worker';
   const lines = [`Skein listens on ${skein.url}`];
+  if (works) lines.push('It is a worker: it executes runs, and answers /health/live and /health/ready alone.');
   if (skein.newKeyFile) lines.push(`Your API key, shown this once and kept in ${skein.newKeyFile}: ${skein.key}`);
-  lines.push(
-    skein.key
-      ? `GraphiQL with your key: ${skein.url}/graphql#key=${encodeURIComponent(skein.key)}`
-      : `GraphiQL, which will ask for a key: ${skein.url}/graphql`,
-  );
+  if (!works)
+    lines.push(
+      skein.key
+        ? `GraphiQL with your key: ${skein.url}/graphql#key=${encodeURIComponent(skein.key)}`
+        : `GraphiQL, which will ask for a key: ${skein.url}/graphql`,
+    );
   process.stdout.write(`\n${lines.join('\n')}\n\n`);
   let stopping = false;
   const stop = (signal: NodeJS.Signals) => {

@@ -1,35 +1,51 @@
 import { randomBytes } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { createAssistants } from './assistants/assistants.ts';
-import { createKeys, type Keys } from './auth/keys.ts';
+import { openFirstKey } from './auth/first-key.ts';
+import { createKeys } from './auth/keys.ts';
 import type { Config } from './config.ts';
+import { createDatabaseCheck } from './db/database-check.ts';
 import { type Database, openDatabase } from './db/open-database.ts';
 import { createWorker } from './engine/worker.ts';
 import { createEventLog } from './events/log.ts';
 import { createTail, type Tail } from './events/tail.ts';
+import { createFiles } from './files/files.ts';
+import { createLinks } from './files/links.ts';
+import { createReadImage } from './files/read-image.ts';
+import { openStorage } from './files/open-storage.ts';
 import { type Context, createContext, type Rooms } from './graphql/context.ts';
 import { RequestError } from './graphql/errors.ts';
-import { PAGE_MAX } from './graphql/load.ts';
 import { createOperations } from './graphql/operation.ts';
-import type { Llm } from './llm/llm.ts';
-import { createOffline } from './llm/offline.ts';
-import { createOpenAi } from './llm/openai.ts';
+import { LlmError } from './llm/llm.ts';
 import type { HeldRun } from './runs/held-run.ts';
-import { type ClaimedRun, RUN_LEASES } from './runs/rows.ts';
+import { createLine } from './runs/line.ts';
+import { type ClaimedRun, runLeases } from './runs/rows.ts';
 import { createRuns } from './runs/runs.ts';
 import { createSchema } from './schema.ts';
+import { createConnections } from './server/connections.ts';
+import { createFileRoutes } from './server/files.ts';
+import { createHealthServer, type Readiness } from './server/health.ts';
 import { createHttpServer } from './server/http.ts';
+import { createSocketWatch } from './server/socket-watch.ts';
 import { createWebSockets } from './server/websocket.ts';
 import { createThreads } from './threads/threads.ts';
+import { readCodeFiles } from './threads/code-files.ts';
+import { readSearchedStores } from './threads/tool-resources.ts';
+import { createFileSearch } from './tools/file-search.ts';
+import { createCodeInterpreter } from './tools/code-interpreter.ts';
+import type { HostedTools } from './tools/tool.ts';
+import { openRetrieval } from './vector-stores/retrieval.ts';
+import { choresOf } from './wiring/chores.ts';
+import { facts } from './wiring/facts.ts';
+import { createLlm, openEmbeddings } from './wiring/models.ts';
+import { describeSandbox, openSandbox } from './wiring/sandbox.ts';
+import { createChores } from './work/chores.ts';
 import { createLeases, type Hands } from './work/leases.ts';
-import { createLocalWake } from './work/wake.ts';
-
-export const VERSION = '0.1.0';
+import { openWake, STANDING_IN } from './work/open-wake.ts';
 
 export interface Skein {
   /** Where it listens, `http://127.0.0.1:4000`. */
@@ -46,17 +62,15 @@ export interface Skein {
 
 /** Milliseconds that deltas of a process wait for each other before they are committed together. */
 const LOG_WINDOW_MS = 5;
-/** Nets below the wake-ups: how often a worker looks for work and a tail for events that it was not told of. */
-const POLL_MS = 1000;
 
-/** Puts a server together and starts it. The only place that wires. */
-export async function createSkein(config: Config, logger: Logger): Promise<Skein> {
+/** Puts a server together and starts it. The only place that wires. `tools`: what it does for a model, in place of its own. */
+export async function createSkein(config: Config, logger: Logger, tools: HostedTools | null = null): Promise<Skein> {
   mkdirSync(config.dataDir, { recursive: true });
   const { databaseUrl, dataDir, databasePoolSize: poolSize } = config;
   const db = await openDatabase({ databaseUrl, dataDir, poolSize, logger });
   const closing: (() => Promise<void> | void)[] = [() => db.close()];
   try {
-    return await start(config, logger, db, closing);
+    return await start(config, logger, db, tools, closing);
   } catch (error) {
     for (const close of closing.reverse()) await close();
     throw error;
@@ -67,33 +81,63 @@ async function start(
   config: Config,
   logger: Logger,
   db: Database,
+  given: HostedTools | null,
   closing: (() => Promise<void> | void)[],
 ): Promise<Skein> {
   const llm = createLlm(config, logger);
   closing.push(() => llm.close());
-  const wake = createLocalWake();
-  const tail = createTail({ db, pollMs: POLL_MS, logger });
+  const wake = await openWake({ db, redisUrl: config.redisUrl, logger });
+  closing.push(() => wake.close());
+  const tail = createTail({ db, wake, pollMs: config.pollMs, logger });
   const log = createEventLog({ db, tail, windowMs: LOG_WINDOW_MS, logger });
   closing.push(() => log.close());
+  const owner = `${hostname()}:${process.pid}:${randomBytes(6).toString('base64url')}`;
   const leases = createLeases<ClaimedRun>({
     db,
-    owner: `${hostname()}:${process.pid}:${randomBytes(6).toString('base64url')}`,
+    owner,
     leaseMs: config.leaseMs,
-    ...RUN_LEASES,
+    ...runLeases(config.runMaxAttempts),
   });
   // Who holds the data folder is alone: whoever had a lease before is gone.
   if (db.embedded) await leases.voidAll();
 
   const keys = createKeys({ db, onRevoked: (keyId) => wake.wake('keys', keyId) });
-  const offKeys = wake.on('keys', () => keys.forget());
-  const first = await keys.ensureFirst(config.bootstrapKey);
-  const keyFile = join(config.dataDir, 'api-key');
-  const newKeyFile = first?.made && !config.bootstrapKey ? keyFile : null;
-  if (newKeyFile) keep(first!.secret, newKeyFile);
-  const key = await usable(keys, first?.secret ?? keptKey(keyFile), logger);
+  const forget = () => keys.forget();
+  const offKeys = wake.on('keys', forget, forget);
+  const serves = config.role !== 'worker';
+  const { bootstrapKey: bootstrap, dataDir } = config;
+  const { key, newKeyFile } = serves
+    ? await openFirstKey({ db, keys, dataDir, bootstrap, logger })
+    : { key: null, newKeyFile: null };
   // The worker needs the runs and comes behind them; nobody starts one before the server listens.
-  const hands: Hands<HeldRun> = { reserve: () => worker.reserve() };
-  const runs = createRuns({ db, log, leases, wake, hands, expiresAfterMs: config.runExpiresAfterMs });
+  const hands: Hands<HeldRun> = { reserve: () => worker?.reserve() ?? null };
+  const { runExpiresAfterMs: expiresAfterMs } = config;
+  const line = createLine({ wake, expiresAfterMs });
+  const runs = createRuns({ db, log, leases, wake, line, hands, expiresAfterMs });
+  const storage = await openStorage(config.storage, logger);
+  closing.push(() => storage.close());
+  const { maxFileBytes: fileBytes, maxProjectFileBytes: projectBytes } = config;
+  const files = createFiles({ db, storage, limits: { fileBytes, projectBytes }, logger });
+  closing.push(() => files.close());
+  const embeddings = openEmbeddings(config, logger);
+  closing.push(() => embeddings.close());
+  const { leaseMs, heartbeatMs, pollMs, extraction } = config;
+  const { ingestConcurrency: concurrency, vectorCacheBytes: cacheBytes } = config;
+  const reading = { owner, leaseMs, heartbeatMs, pollMs, concurrency, extraction };
+  const retrieval = await openRetrieval({ db, wake, files, embeddings, ...reading, cacheBytes, logger });
+  closing.push(() => retrieval.close());
+  const fileSearch = createFileSearch({
+    stores: retrieval.stores,
+    storesOf: (place) => readSearchedStores(db, place),
+    isModelError: (error) => error instanceof LlmError,
+  });
+  const executes = config.role !== 'api';
+  const sandbox = executes && !given ? await openSandbox(config, logger) : null;
+  closing.push(() => sandbox?.close());
+  const inputs = (place: Parameters<typeof readCodeFiles>[1]) => readCodeFiles(db, place);
+  const codeInterpreter = sandbox && createCodeInterpreter({ sandbox, files, inputs, logger });
+  const tools = given ?? { codeInterpreter, fileSearch };
+  const links = await createLinks({ db, fileSeconds: config.fileUrlSeconds });
   const rooms: Rooms = {
     keys,
     llm,
@@ -101,9 +145,17 @@ async function start(
     runs,
     threads: createThreads({ db, log }),
     assistants: createAssistants({ db }),
-    server: facts(config, db, llm),
+    hosted: {
+      // Where code is run by others, they say what becomes of it.
+      codeInterpreter: tools.codeInterpreter !== null || (!executes && config.sandbox.driver !== 'none'),
+      fileSearch: tools.fileSearch !== null,
+    },
+    files,
+    links,
+    vectorStores: retrieval.stores,
+    server: facts({ config, db, wake, llm, storage, sandbox, embeddings, retrieval }),
   };
-  const context = async (authorization: string | null, requestId: string): Promise<Context> => {
+  const context = async (authorization: string | null, requestId: string, origin: string): Promise<Context> => {
     const secret = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
     const viewer = secret ? await keys.authenticate(secret) : null;
     if (!viewer) {
@@ -112,66 +164,123 @@ async function start(
         secret ? 'The key is unknown or revoked.' : 'A key is needed: send it as `Authorization: Bearer <key>`.',
       );
     }
-    return createContext({ requestId, viewer, db, rooms });
+    return createContext({ requestId, origin: config.publicUrl ?? origin, viewer, db, rooms });
   };
 
   const operations = createOperations(createSchema(), logger);
-  const worker = createWorker({
-    db,
-    log,
-    leases,
-    wake,
-    runs,
-    llm,
-    logger,
-    concurrency: config.runConcurrency,
-    heartbeatMs: config.heartbeatMs,
-    pollMs: POLL_MS,
-    contextTokens: config.modelContextTokens,
-    maxTurns: config.runMaxTurns,
-  });
-  closing.push(() => worker.close(0));
+  const worker = executes
+    ? createWorker({
+        db,
+        log,
+        leases,
+        wake,
+        line,
+        runs,
+        llm,
+        tools,
+        readImage: createReadImage(files),
+        logger,
+        concurrency: config.runConcurrency,
+        heartbeatMs: config.heartbeatMs,
+        pollMs: config.pollMs,
+        contextTokens: config.modelContextTokens,
+        maxTurns: config.runMaxTurns,
+      })
+    : null;
+  closing.push(() => worker?.close(0));
+  const chores = executes ? createChores({ db, chores: choresOf(config, db, log, files, retrieval), logger }) : null;
+  closing.push(() => chores?.close());
+  if (executes) retrieval.startReading();
   let draining = false;
   const { allowedHosts: hosts, corsOrigins, maxBodyBytes } = config;
   const allowedHosts = [...hosts, config.host];
-  const http = createHttpServer({
-    operations,
-    context,
-    onRevoked: (listener) => wake.on('keys', listener),
-    async notReady(): Promise<Record<string, string> | null> {
-      if (draining) return { server: 'It is shutting down.' };
-      try {
-        await db.query({ name: 'ready', text: 'select 1', values: [] });
-        return null;
-      } catch (error) {
-        logger.warn({ err: error }, 'the database does not answer');
-        return { database: `It does not answer: ${(error as Error).message}` };
-      }
-    },
-    allowedHosts,
-    corsOrigins,
-    maxBodyBytes,
-    logger,
-  });
-  const sockets = createWebSockets({
+  const connections = createConnections({ most: config.maxConnections, mostPerKey: config.maxConnectionsPerKey });
+  const checkDatabase = createDatabaseCheck(db);
+  const check = async (): Promise<Readiness> => {
+    const problem = draining ? null : await checkDatabase();
+    if (problem) logger.warn({ problem }, 'the database is not ready');
+    const missing = wake.carrier?.problem;
+    return {
+      reasons: draining ? { server: 'It is shutting down.' } : problem ? { database: problem } : null,
+      degraded: degradedBy({ wakeUps: missing ? `${missing} ${STANDING_IN}` : null, search: retrieval.problem }),
+      ...(sandbox ? { using: { sandbox: describeSandbox(config, sandbox).detail } } : {}),
+    };
+  };
+  const guards = {
+    stillGood: (keyIds: string[]) => keys.stillGood(keyIds),
+    onRevoked: (listener: (keyId: string) => void, missed: () => void) => wake.on('keys', listener, missed),
+  };
+  const http = serves
+    ? createHttpServer({
+        operations,
+        context,
+        files: createFileRoutes({ files, links, corsOrigins, logger }),
+        ...guards,
+        check,
+        allowedHosts,
+        corsOrigins,
+        maxBodyBytes,
+        connections,
+        logger,
+      })
+    : createHealthServer({ check, logger });
+  const watch = createSocketWatch({
     server: http,
-    operations,
-    context,
-    stillGood: (keyIds) => keys.stillGood(keyIds),
-    onRevoked: (listener) => wake.on('keys', listener),
-    allowedHosts,
-    corsOrigins,
-    maxMessageBytes: maxBodyBytes,
-    keepAliveMs: 12_000,
-    logger,
+    stallMs: config.socketStallMs,
+    keepAliveMs: config.keepAliveMs,
+    onCut: (unsent) => logger.info({ unsent }, 'a connection was cut off that takes nothing any more'),
   });
-  closing.push(() => sockets.close());
+  closing.push(() => watch.close());
+  const sockets = serves
+    ? createWebSockets({
+        server: http,
+        operations,
+        context,
+        ...guards,
+        connections,
+        watch,
+        allowedHosts,
+        corsOrigins,
+        maxMessageBytes: maxBodyBytes,
+        bufferBytes: config.socketBufferBytes,
+        maxSubscriptions: config.maxSubscriptionsPerConnection,
+        logger,
+      })
+    : null;
+  closing.push(() => sockets?.close());
   await new Promise<void>((resolve, reject) => {
     http.once('error', reject);
     http.listen(config.port, config.host, resolve);
   });
   const { address, port, family } = http.address() as AddressInfo;
   const url = `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
+
+  const close = async (): Promise<void> => {
+    draining = true;
+    logger.info('shutting down');
+    const quiet = new Promise((resolve) => http.close(resolve));
+    // Runs first: somebody waits for each of them.
+    await worker?.close(config.drainMs);
+    await chores?.close();
+    await lastWords(tail);
+    // Readers are cut off before their streams end: an end would tell them that there is nothing more to come.
+    await sockets?.close();
+    watch.close();
+    http.closeAllConnections();
+    tail.close();
+    await quiet;
+    await retrieval.close();
+    await sandbox?.close();
+    await embeddings.close();
+    await files.close();
+    await storage.close();
+    await log.close();
+    offKeys();
+    await wake.close();
+    await llm.close();
+    await db.close();
+  };
+  let closed: Promise<void> | null = null;
 
   return {
     url,
@@ -180,87 +289,20 @@ async function start(
     counts: () => ({
       followers: tail.followers,
       listeners: wake.listeners,
-      sockets: sockets.connections,
-      activeRuns: worker.active,
+      sockets: sockets?.connections ?? 0,
+      activeRuns: worker?.active ?? 0,
     }),
-    async close() {
-      draining = true;
-      logger.info('shutting down');
-      const closed = new Promise((resolve) => http.close(resolve));
-      await worker.close(config.drainMs);
-      await lastWords(tail);
-      // Readers are cut off before their streams end: an end would tell them that there is nothing more to come.
-      await sockets.close();
-      http.closeAllConnections();
-      tail.close();
-      await closed;
-      await log.close();
-      offKeys();
-      await llm.close();
-      await db.close();
-    },
+    close: () => (closed ??= close()),
   };
+}
+
+function degradedBy(problems: Record<string, string | null>): Readiness['degraded'] {
+  const found = Object.entries(problems).filter((entry): entry is [string, string] => entry[1] !== null);
+  return found.length > 0 ? Object.fromEntries(found) : null;
 }
 
 /** Gives readers a moment to get what was committed last; one that is slower comes back for it with its cursor. */
 async function lastWords(tail: Tail): Promise<void> {
   const end = Date.now() + 1000;
   while (!tail.caughtUp && Date.now() < end) await setTimeout(10);
-}
-
-function createLlm(config: Config, logger: Logger): Llm {
-  if (!config.modelServer) {
-    logger.warn(
-      'No model server is set up (OPENAI_API_KEY, OPENAI_BASE_URL): the built-in offline model answers. It is not a language model.',
-    );
-    return createOffline();
-  }
-  return createOpenAi({ ...config.modelServer, timeoutMs: config.modelTimeoutMs, logger });
-}
-
-function facts(config: Config, db: Database, llm: Llm): Rooms['server'] {
-  const none = (what: string) => ({ driver: 'none', detail: `This server has no ${what} yet.` });
-  return {
-    version: VERSION,
-    modelServer:
-      llm.driver === 'offline'
-        ? {
-            driver: 'offline',
-            detail: 'No model server is set up: the built-in offline model answers. It is not a language model.',
-          }
-        : { driver: 'openai', detail: `OpenAI-compatible server at ${llm.baseUrl}.` },
-    database: db.embedded
-      ? {
-          driver: 'embedded',
-          detail:
-            'PGlite in this process. Safe against its death, not against a power cut: use PostgreSQL for what matters.',
-        }
-      : { driver: 'postgresql', detail: 'The server that DATABASE_URL names.' },
-    sandbox: none('code interpreter'),
-    embeddings: none('embeddings'),
-    search: none('file search'),
-    limits: {
-      requestBytes: config.maxBodyBytes,
-      pageSize: PAGE_MAX,
-      runExpiresAfterSeconds: config.runExpiresAfterMs / 1000,
-      runMaxTurns: config.runMaxTurns,
-      modelContextTokens: config.modelContextTokens,
-    },
-  };
-}
-
-/** The first key is kept for its operator alone. */
-function keep(secret: string, file: string): void {
-  writeFileSync(file, `${secret}\n`, { mode: 0o600 });
-  // The mode above is for a new file; one that was there keeps its own.
-  chmodSync(file, 0o600);
-}
-
-const keptKey = (file: string): string | null => (existsSync(file) ? readFileSync(file, 'utf8').trim() : null);
-
-/** The key, unless it was revoked since, or belongs to another database. */
-async function usable(keys: Keys, key: string | null, logger: Logger): Promise<string | null> {
-  if (key === null || (await keys.authenticate(key))) return key;
-  logger.warn('the key that is kept in DATA_DIR is no longer good; SKEIN_BOOTSTRAP_KEY sets another');
-  return null;
 }

@@ -5,6 +5,8 @@ import pino from 'pino';
 import WebSocket from 'ws';
 import { readConfig } from '../src/config.ts';
 import { createSkein, type Skein } from '../src/skein.ts';
+import type { HostedTools } from '../src/tools/tool.ts';
+import { withFiles } from './files/with-files.ts';
 import { testDatabase, type TestDatabase } from './database.ts';
 
 /** A whole server of its own for a test: its database, its port, its key. */
@@ -40,19 +42,23 @@ export interface RawAnswer {
   errors?: { message: string; path?: (string | number)[]; extensions?: { code?: string } }[];
 }
 
-export async function startSkein(environment: Record<string, string> = {}): Promise<TestSkein> {
+/** `tools`: the hosted tools that it has, in place of its own. */
+export async function startSkein(environment: Record<string, string> = {}, tools?: HostedTools): Promise<TestSkein> {
   const database = await testDatabase();
   const logger = pino({ level: process.env.TEST_LOG_LEVEL || 'silent' });
   const configure = (more: Record<string, string>) =>
     readConfig({
       PORT: '0',
       DRAIN_SECONDS: '0',
+      // Tests of chores have them done often; in all others nothing happens that nobody asked for.
+      CHORES_EVERY_SECONDS: '86400',
+      SANDBOX_DRIVER: 'none',
       DATA_DIR: database.dataDir,
       DATABASE_URL: database.databaseUrl ?? '',
       ...environment,
       ...more,
     });
-  let skein = await createSkein(configure({}), logger);
+  let skein = await createSkein(configure({}), logger, tools);
   const { key } = skein;
   const clients = new Set<Client>();
 
@@ -63,8 +69,7 @@ export async function startSkein(environment: Record<string, string> = {}): Prom
   ): Promise<RawAnswer> {
     const response = await fetch(`${skein.url}/graphql`, {
       method: 'POST',
-      headers: { 'content-type': 'application/json', ...(as ? { authorization: `Bearer ${as}` } : {}) },
-      body: JSON.stringify({ query: textOf(document), variables }),
+      ...withFiles({ query: textOf(document), variables }, as ? { authorization: `Bearer ${as}` } : {}),
     });
     return { status: response.status, ...((await response.json()) as object) };
   }
@@ -112,7 +117,7 @@ export async function startSkein(environment: Record<string, string> = {}): Prom
     async restart(more = {}) {
       const { port } = new URL(skein.url);
       await skein.close();
-      skein = await createSkein(configure({ PORT: port, ...more }), logger);
+      skein = await createSkein(configure({ PORT: port, ...more }), logger, tools);
     },
     async close() {
       for (const client of clients) await client.dispose();

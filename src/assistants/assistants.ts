@@ -1,8 +1,9 @@
 import type { Prisma } from '../generated/prisma/client.ts';
 import type { Db, Queryable } from '../db/db.ts';
-import { columns } from '../db/rows.ts';
+import { columns, insertRows } from '../db/rows.ts';
 import { NotFoundError } from '../errors.ts';
-import type { ResponseFormat, ToolResources, ToolSetting } from './settings.ts';
+import { insertStore } from '../vector-stores/store-rows.ts';
+import type { NewToolResources, ResponseFormat, ToolResources, ToolSetting } from './settings.ts';
 
 /** What should answer: a model with instructions, tools and what they work on. */
 export interface Assistant {
@@ -23,23 +24,29 @@ export interface Assistant {
   updatedAt: Date;
 }
 
-export type NewAssistant = Omit<Assistant, 'id' | 'projectId' | 'createdAt' | 'updatedAt'>;
+export type AssistantChange = Partial<Omit<Assistant, 'id' | 'projectId' | 'createdAt' | 'updatedAt'>>;
+export type NewAssistant = Required<AssistantChange> & { toolResources: NewToolResources };
 
 export interface Assistants {
   create(projectId: string, id: string, input: NewAssistant): Promise<void>;
   /** Given fields replace the old ones whole; a run that has started keeps what it started with. */
-  update(projectId: string, id: string, change: Partial<NewAssistant>): Promise<void>;
+  update(projectId: string, id: string, change: AssistantChange): Promise<void>;
   /** Threads, runs and messages stay, and keep its id. */
   delete(projectId: string, id: string): Promise<void>;
 }
 
-export function createAssistants({ db: { prisma } }: { db: Db }): Assistants {
+export function createAssistants({ db }: { db: Db }): Assistants {
+  const { prisma } = db;
   const notFound = (id: string) => new NotFoundError('assistant', id, ['input', 'assistantId']);
   return {
-    async create(projectId, id, input) {
-      const now = new Date();
-      await prisma.assistant.create({ data: { ...asJson(input), id, projectId, createdAt: now, updatedAt: now } });
-    },
+    create: (projectId, id, { toolResources: { newStores, ...toolResources }, ...input }) =>
+      db.tx(async (tx) => {
+        const now = new Date();
+        for (const { id: storeId, ...store } of newStores) await insertStore(tx, projectId, storeId, store);
+        tx.write(
+          insertRows('Assistant', [{ ...input, toolResources, id, projectId, createdAt: now, updatedAt: now }]),
+        );
+      }),
     async update(projectId, id, change) {
       const { count } = await prisma.assistant.updateMany({
         where: { id, projectId },
@@ -63,7 +70,7 @@ export async function readAssistant(q: Queryable, projectId: string, id: string)
 }
 
 /** Prisma wants JSON columns as its own input type, which our interfaces fit but do not extend. */
-function asJson<Fields extends Partial<NewAssistant>>({ tools, toolResources, responseFormat, ...rest }: Fields) {
+function asJson<Fields extends AssistantChange>({ tools, toolResources, responseFormat, ...rest }: Fields) {
   const json = { tools, toolResources, responseFormat } as unknown as Record<string, Prisma.InputJsonValue>;
   return { ...rest, ...json } as typeof rest & {
     tools: Prisma.InputJsonValue;

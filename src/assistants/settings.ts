@@ -1,3 +1,5 @@
+import type { NewVectorStore } from '../vector-stores/vector-store.ts';
+
 /** What an assistant and a run have in common, as it is stored. */
 export type ToolSetting =
   | { type: 'codeInterpreter'; timeoutSeconds: number | null }
@@ -23,4 +25,9 @@ export const REASONING_EFFORTS = ['NONE', 'MINIMAL', 'LOW', 'MEDIUM', 'HIGH', 'X
 export interface ToolResources {
   codeInterpreter: { fileIds: string[] } | null;
   fileSearch: { vectorStoreIds: string[] } | null;
+}
+
+/** The same as a caller gives it, with the vector stores that are to be made with what they are for. */
+export interface NewToolResources extends ToolResources {
+  newStores: (NewVectorStore & { id: string })[];
 }

@@ -16,6 +16,8 @@ export interface ServerFacts {
   version: string;
   modelServer: Component;
   database: Component;
+  wakeUps: Component;
+  storage: Component;
   sandbox: Component;
   embeddings: Component;
   search: Component;
@@ -29,6 +31,10 @@ interface Component {
 
 interface Limits {
   requestBytes: number;
+  fileBytes: number;
+  projectFileBytes: number;
+  connectionsPerKey: number;
+  subscriptionsPerConnection: number;
   pageSize: number;
   runExpiresAfterSeconds: number;
   runMaxTurns: number;
@@ -94,6 +100,24 @@ const ServerLimits = builder.objectRef<Limits>('ServerLimits').implement({
       description: 'Bytes of one request.',
       resolve: ({ requestBytes }) => requestBytes,
     }),
+    fileBytes: t.field({
+      type: 'BigInt',
+      description: 'Bytes of one file.',
+      resolve: ({ fileBytes }) => fileBytes,
+    }),
+    projectFileBytes: t.field({
+      type: 'BigInt',
+      description: 'Bytes of all files of a project.',
+      resolve: ({ projectFileBytes }) => projectFileBytes,
+    }),
+    connectionsPerKey: t.exposeInt('connectionsPerKey', {
+      description:
+        'WebSockets and event streams (SSE) that one key may have open at each process. One more is closed with 4429, or refused with HTTP 429.',
+    }),
+    subscriptionsPerConnection: t.exposeInt('subscriptionsPerConnection', {
+      description:
+        'Subscriptions that one WebSocket may have open. One more is refused with LIMIT_EXCEEDED; the others go on.',
+    }),
     pageSize: t.exposeInt('pageSize', { description: 'Objects on one page of a connection.' }),
     runExpiresAfterSeconds: t.exposeInt('runExpiresAfterSeconds', {
       description: 'Seconds that a run may take, waiting included.',
@@ -135,6 +159,17 @@ const Viewer = builder.objectRef<ServerFacts>('Viewer').implement({
       type: ServerComponent,
       description: 'Where everything is kept: `embedded` or `postgresql`.',
       resolve: ({ database }) => database,
+    }),
+    wakeUps: t.field({
+      type: ServerComponent,
+      description:
+        'What tells the processes of this server of each other: `local` (there is one), `notify` (PostgreSQL) or `redis`.',
+      resolve: ({ wakeUps }) => wakeUps,
+    }),
+    storage: t.field({
+      type: ServerComponent,
+      description: 'Where the bytes of files are kept: `disk` or `s3`.',
+      resolve: ({ storage }) => storage,
     }),
     sandbox: t.field({
       type: ServerComponent,

@@ -14,6 +14,7 @@ import { Citations } from './citations.ts';
 import { FileLinks } from './file-links.ts';
 import { callTools, hostedOf } from './call-tools.ts';
 import { buildPrompt, type Prompt } from './prompt.ts';
+import type { ReadImage } from './prompt-images.ts';
 import { tokenCounter } from './tokens.ts';
 
 /** Why a run that is being executed must stop. */
@@ -34,6 +35,7 @@ export interface ExecuteOptions {
   contextTokens: number;
   maxTurns: number;
   tools: HostedTools;
+  readImage: ReadImage;
   logger: Logger;
 }
 
@@ -196,7 +198,7 @@ async function openAnswer(held: HeldRun, options: ExecuteOptions, signal: AbortS
   let shrink = 1;
   let tooLong: LlmError | null = null;
   for (let tries = 1; ; tries++) {
-    const prompt = await buildPrompt(held, options.tools, options.contextTokens, shrink);
+    const prompt = await buildPrompt(held, options.tools, options.contextTokens, shrink, options.readImage);
     if (!prompt && tooLong) throw tooLong;
     if (!prompt) return null;
     signal.throwIfAborted();
@@ -253,7 +255,9 @@ function runErrorCode({ code }: LlmError): RunErrorCode {
 /** For a server that counts nothing, and for answers that were cut off before it could say. */
 async function estimate({ request }: Prompt, { written }: Accumulator): Promise<Usage> {
   const count = await tokenCounter();
-  const promptTokens = count(JSON.stringify([request.messages, request.tools]));
+  const withoutBytes = (_key: string, value: unknown) =>
+    typeof value === 'string' && value.startsWith('data:') ? '' : value;
+  const promptTokens = count(JSON.stringify([request.messages, request.tools], withoutBytes));
   const completionTokens = count(written);
   return {
     promptTokens,

@@ -4,6 +4,7 @@ import type { RunConfig, RunStep, ToolCall } from '../runs/run.ts';
 import type { ContentPart, Message } from '../threads/message.ts';
 import { type HostedCall, HOSTED_NAMES, type HostedTool, type HostedTools } from '../tools/tool.ts';
 import { hostedOf } from './call-tools.ts';
+import { type ReadImage, storedImage, withImages } from './prompt-images.ts';
 import { tokenBound, tokenCounter } from './tokens.ts';
 
 export interface Prompt {
@@ -29,6 +30,7 @@ export async function buildPrompt(
   tools: HostedTools,
   contextTokens: number,
   shrink: number,
+  readImage: ReadImage,
 ): Promise<Prompt | null> {
   const { config, usage } = held;
   const history = await held.history();
@@ -45,7 +47,7 @@ export async function buildPrompt(
   return {
     request: {
       model: config.model,
-      messages: [...fixed, ...kept, ...own],
+      messages: await withImages([...fixed, ...kept, ...own], held.run.projectId, readImage),
       tools: functions,
       toolChoice: toolChoice(config, held.steps.length === 0),
       parallelToolCalls: config.parallelToolCalls,
@@ -120,9 +122,17 @@ function tokensOf(message: LlmMessage, count: (text: string) => number): number 
 }
 
 function promptMessage(message: Message): LlmMessage | null {
-  const content = contentParts(message.content ?? []);
+  const content = contentParts((message.content ?? []).map(withoutMarkers));
   if (content.length === 0) return null;
   return message.role === 'USER' ? { role: 'user', content } : { role: 'assistant', content, toolCalls: [] };
+}
+
+/** Markers of earlier runs name results that this one does not have: a model would repeat them. */
+function withoutMarkers(part: ContentPart): ContentPart {
+  if (part.type !== 'text') return part;
+  const cited = part.annotations.filter(({ type }) => type === 'fileCitation');
+  const value = cited.reduceRight((text, { startIndex, endIndex }) => text.slice(0, startIndex) + text.slice(endIndex), part.value);
+  return { ...part, value };
 }
 
 function contentParts(content: ContentPart[]): LlmContentPart[] {
@@ -135,7 +145,7 @@ function contentParts(content: ContentPart[]): LlmContentPart[] {
       case 'imageUrl':
         return [{ type: 'imageUrl', url: part.url, detail: part.detail.toLowerCase() as 'auto' | 'low' | 'high' }];
       case 'imageFile':
-        return []; // no file can be uploaded yet, so none can be named
+        return [storedImage(part.fileId, part.detail.toLowerCase() as 'auto' | 'low' | 'high')];
     }
   });
 }

@@ -11,6 +11,7 @@ import type { HostedTools } from '../tools/tool.ts';
 import type { Hands, Leases } from '../work/leases.ts';
 import type { Wake } from '../work/wake.ts';
 import { executeRun, Stopped } from './execute-run.ts';
+import type { ReadImage } from './prompt-images.ts';
 
 export interface Worker extends Hands<HeldRun> {
   /** Runs in this worker's hands. */
@@ -31,6 +32,7 @@ export interface WorkerOptions {
   runs: Runs;
   llm: Llm;
   tools: HostedTools;
+  readImage: ReadImage;
   logger: Logger;
   concurrency: number;
   heartbeatMs: number;
@@ -64,7 +66,8 @@ export function createWorker(options: WorkerOptions): Worker {
   const offLine = wake.on('line', (runId) => void tellLine(runId), () => {});
   const heart = setInterval(everybody, heartbeatMs);
   const watch = setInterval(stopUnheard, Math.min(heartbeatMs, 1000));
-  const net = setInterval(nudged, pollMs);
+  // A lost worker's runs are found when its lease is over, of which nobody is told: soon after, as leases go.
+  const net = setInterval(nudged, Math.min(pollMs, leases.leaseMs / 6));
   const loop = work();
 
   async function work(): Promise<void> {

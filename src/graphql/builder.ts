@@ -22,6 +22,8 @@ interface BaseTypes {
     DateTime: { Input: Date; Output: Date | string };
     JSON: { Input: unknown; Output: unknown };
     BigInt: { Input: number; Output: number | bigint };
+    /** What a multipart request brought. */
+    Upload: { Input: File; Output: never };
   };
 }
 

@@ -5,6 +5,8 @@ import { Load } from './load.ts';
 /** What a resolver has at hand. One is made for each operation. */
 export interface Context {
   requestId: string;
+  /** Where the caller reaches this server, `https://skein.example`: links begin with it. */
+  origin: string;
   viewer: Viewer;
   db: Db;
   /** Reads of this operation, batched; within a snapshot they all see the same moment. */
@@ -18,6 +20,12 @@ export interface Context {
 /** Filled by the doors, each with what its room can do. */
 export interface Rooms {}
 
-export function createContext(options: { requestId: string; viewer: Viewer; db: Db; rooms: Rooms }): Context {
+export function createContext(options: {
+  requestId: string;
+  origin: string;
+  viewer: Viewer;
+  db: Db;
+  rooms: Rooms;
+}): Context {
   return { ...options, load: new Load(options.db, options.viewer.projectId), minted: new Map() };
 }

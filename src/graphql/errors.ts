@@ -10,6 +10,7 @@ export type RequestErrorCode =
   | 'NOT_FOUND'
   | 'BAD_REQUEST'
   | 'PAYLOAD_TOO_LARGE'
+  | 'LIMIT_EXCEEDED'
   | 'MODEL_SERVER'
   | 'INTERNAL';
 

@@ -38,7 +38,7 @@ export async function idempotent(
   }
   const { db, viewer } = context;
   const place = [viewer.projectId, mutation, key];
-  const bound = await bind(db, place, inputHash(input), mintId(creates.noun));
+  const bound = await bind(db, place, inputHash(await withDigests(input)), mintId(creates.noun));
   context.minted.set(path, bound.resultId);
   const made = async () => {
     const object = await creates.find(context, bound.resultId);
@@ -103,7 +103,39 @@ returning input_hash as "inputHash", result_id as "resultId", done, result_id = 
   return bound!;
 }
 
+/** Keys that one statement removes. */
+const PAGE = 1000;
+
+/** Removes keys that are older than they are kept for: they count for nothing. */
+export async function forgetKeys(db: Db, signal: AbortSignal): Promise<{ keys: number }> {
+  const done = { keys: 0 };
+  while (!signal.aborted) {
+    const over = `created_at < now() - interval '${IDEMPOTENCY_HOURS} hours'`;
+    const rows = await db.query({
+      name: 'idempotency-forget',
+      // Asked again of the row itself: a key may have been bound anew since it was looked up.
+      text: `delete from idempotency_key where ${over} and (project_id, mutation, key) in
+(select project_id, mutation, key from idempotency_key where ${over} order by created_at limit $1) returning 1`,
+      values: [PAGE],
+    });
+    done.keys += rows.length;
+    if (rows.length < PAGE) break;
+  }
+  return done;
+}
+
 const inputHash = (input: unknown) => createHash('sha256').update(canonical(input)).digest('hex');
+
+/** The input with a digest in the place of every file that came with it: a file is the same when its bytes are. */
+async function withDigests(input: Record<string, unknown>): Promise<Record<string, unknown>> {
+  const entries = Object.entries(input).map(async ([name, value]): Promise<[string, unknown]> => {
+    const file = value as Partial<File> | null | undefined;
+    if (typeof file?.arrayBuffer !== 'function') return [name, value];
+    const hash = createHash('sha256').update(new Uint8Array(await file.arrayBuffer()));
+    return [name, { filename: file.name, contentType: file.type, sha256: hash.digest('hex') }];
+  });
+  return Object.fromEntries(await Promise.all(entries));
+}
 
 /** JSON with sorted keys: the same input gives the same text. */
 function canonical(value: unknown): string {

@@ -8,14 +8,22 @@ import { UserError } from './user-error.ts';
 
 export type InputFields = Parameters<typeof builder.inputType>[1]['fields'];
 
+interface ShownField<Row> {
+  type: 'String' | 'DateTime' | 'ID';
+  description: string;
+  resolve(row: Row, context: Context): unknown;
+}
+
 interface MutationOptions<Input, Row> {
   description: string;
   /** Fields of the mutation's one `input`. */
   fields: InputFields;
   /** Checks the input and turns it into what the room behind the door takes. */
   validate: StandardSchemaV1<unknown, Input>;
-  /** The payload's field that holds the object, with its type. */
-  result: { name: string; type: ObjectRef<Types, Row>; description: string };
+  /** The payload's field that holds the object, with its type. Or, with `fields`, what the payload shows of it itself. */
+  result: { name: string } & (
+    { type: ObjectRef<Types, Row>; description: string } | { fields: Record<string, ShownField<Row>> }
+  );
   authScopes?: { admin: boolean };
 }
 
@@ -91,12 +99,27 @@ function defineMutation<Input, Row>(
   Payload.implement({
     description: `Answer of \`${name}\`.`,
     fields: (t) => ({
-      [result.name]: t.field({
-        type: result.type,
-        nullable: true,
-        description: `${result.description} Null on failure.`,
-        resolve: (payload) => (payload[result.name] ?? null) as never,
-      }),
+      ...('fields' in result
+        ? Object.fromEntries(
+            Object.entries(result.fields).map(([field, { type, description, resolve: show }]) => [
+              field,
+              t.field({
+                type,
+                nullable: true,
+                description: `${description} Null on failure.`,
+                resolve: (payload, _args, context) =>
+                  (payload[result.name] ? show(payload[result.name] as Row, context) : null) as never,
+              }),
+            ]),
+          )
+        : {
+            [result.name]: t.field({
+              type: result.type,
+              nullable: true,
+              description: `${result.description} Null on failure.`,
+              resolve: (payload) => (payload[result.name] ?? null) as never,
+            }),
+          }),
       userErrors: userErrorsField(t as never),
     }),
   });

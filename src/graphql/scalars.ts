@@ -24,3 +24,26 @@ builder.scalarType('BigInt', {
     return value as number;
   },
 });
+
+builder.scalarType('Upload', {
+  description:
+    'A file that comes with the request, by the GraphQL multipart request specification: the variable is null in ' +
+    '`operations`, and `map` says which part of the form stands for it.',
+  serialize: () => {
+    throw new TypeError('Upload is for arguments only.');
+  },
+  parseValue: (value) => {
+    if (!isFile(value)) {
+      throw new TypeError(
+        'Upload must be a file of a multipart request (multipart/form-data with operations and map).',
+      );
+    }
+    return value;
+  },
+});
+
+/** Not by its class: what a server's parser makes may be a File of its own. */
+function isFile(value: unknown): value is File {
+  const { name, size, stream } = (value ?? {}) as Record<keyof File, unknown>;
+  return typeof name === 'string' && typeof size === 'number' && typeof stream === 'function';
+}

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { LlmFunction, LlmMessage, LlmRequest } from './llm.ts';
 import { fillSchema, wordsOf } from './fill-schema.ts';
+import { quotedAnswer } from './offline-search.ts';
 
 export type OfflineReply =
   | { type: 'text'; pieces: Iterable<string> }
@@ -10,6 +11,13 @@ const NAME = "I am Skein's offline model, not a language model.";
 /** Characters of a tool's result or a user's message that are quoted back. */
 const QUOTE_LIMIT = 500;
 const WORDS_LIMIT = 100_000;
+
+const WRITE = /\bwrite (?:me )?(\d{1,9}) words\b/i;
+const COUNT = /\bcount (?:up )?to (\d{1,9})\b/i;
+const REPEAT = /^\s*(?:please\s+)?(?:repeat after me|repeat|say|echo)\b\s*:?\s*(\S[\s\S]*)$/i;
+const SEARCH = 'file_search';
+const INTERPRETER = 'code_interpreter';
+const FENCED = /^```(?:python|py)[ \t]*\n([\s\S]*?)^```/m;
 
 /** What the built-in model answers: a pure function of the request. */
 export function offlineReply(request: LlmRequest): OfflineReply {
@@ -21,7 +29,7 @@ export function offlineReply(request: LlmRequest): OfflineReply {
   if (format.type === 'json_object') {
     return text(JSON.stringify({ note: NAME, youSaid: asked, messages: messages.length }, null, 1));
   }
-  if (messages.at(-1)?.role === 'tool') return text(`${NAME} ${toolAnswer(messages)}`);
+  if (messages.at(-1)?.role === 'tool') return text(`${NAME} ${toolAnswer(messages, asked)}`);
   return plainAnswer(request, asked);
 }
 
@@ -35,11 +43,11 @@ function piecesOf(value: string): string[] {
 }
 
 function plainAnswer(request: LlmRequest, asked: string): OfflineReply {
-  const words = /\bwrite (?:me )?(\d{1,9}) words\b/i.exec(asked)?.[1];
+  const words = WRITE.exec(asked)?.[1];
   if (words !== undefined) return { type: 'text', pieces: after(NAME, numbered(Number(words), 'word')) };
-  const count = /\bcount (?:up )?to (\d{1,9})\b/i.exec(asked)?.[1];
+  const count = COUNT.exec(asked)?.[1];
   if (count !== undefined) return { type: 'text', pieces: after(NAME, numbered(Number(count), '')) };
-  const repeat = /^\s*(?:please\s+)?(?:repeat after me|repeat|say|echo)\b\s*:?\s*(\S[\s\S]*)$/i.exec(asked)?.[1];
+  const repeat = REPEAT.exec(asked)?.[1];
   if (repeat !== undefined)
     return text(`${NAME} ${/^(["'“]).*["'”]\s*$/s.test(repeat) ? repeat.trim().slice(1, -1) : repeat}`);
   const said = asked.trim() === '' ? 'You said nothing that I can read.' : `You said: ${quote(asked)}`;
@@ -69,15 +77,18 @@ function census(messages: readonly LlmMessage[]): string {
   return `${messages.length} message${messages.length === 1 ? '' : 's'} (${parts})`;
 }
 
-function toolAnswer(messages: readonly LlmMessage[]): string {
+function toolAnswer(messages: readonly LlmMessage[], asked: string): string {
   const calls = messages.flatMap((message) => (message.role === 'assistant' ? message.toolCalls : []));
   const names = new Map(calls.map((call) => [call.id, call.name]));
   const start = messages.findLastIndex((message) => message.role !== 'tool') + 1;
-  return messages
-    .slice(start)
-    .filter((message) => message.role === 'tool')
-    .map(({ toolCallId, content }) => `${names.get(toolCallId) ?? 'A function'} answered: ${quote(content)}`)
-    .join(' ');
+  const results = messages.slice(start).filter((message) => message.role === 'tool');
+  const found = results.filter(({ toolCallId }) => names.get(toolCallId) === SEARCH).map(({ content }) => content);
+  const quoted = quotedAnswer(found, asked);
+  const others = results.filter(({ toolCallId }) => quoted === null || names.get(toolCallId) !== SEARCH);
+  return [
+    ...(quoted === null ? [] : [quoted]),
+    ...others.map(({ toolCallId, content }) => `${names.get(toolCallId) ?? 'A function'} answered: ${quote(content)}`),
+  ].join(' ');
 }
 
 function quote(value: string): string {
@@ -93,16 +104,29 @@ function callsOf(request: LlmRequest, asked: string): { id: string; name: string
   const forced = named === null ? must : tools.filter((tool) => tool.name === named);
   // Results at the end are to be answered, not asked for again.
   if (forced === null && messages.at(-1)?.role === 'tool') return [];
-  let mentions = mentionsOf(forced ?? tools, asked);
-  if (mentions.length === 0 && forced?.[0] !== undefined) mentions = [{ tool: forced[0], said: asked }];
+  const ran = codeCall(forced ?? tools, asked);
+  let mentions = ran ? [] : mentionsOf(forced ?? tools, asked);
+  if (!ran && mentions.length === 0 && forced?.[0] !== undefined) mentions = [{ tool: forced[0], said: asked }];
+  // Whoever has files is answered from them, without naming the search.
+  const search = tools.find(({ name }) => name === SEARCH);
+  if (!ran && mentions.length === 0 && search && /[\p{L}\p{N}]/u.test(asked) && ![WRITE, COUNT, REPEAT].some((order) => order.test(asked)))
+    mentions = [{ tool: search, said: asked }];
   const calls = mentions.map(({ tool, said }) => {
     const filled = JSON.stringify(fillSchema(tool.parameters, said, asked));
     return { name: tool.name, arguments: filled };
   });
+  if (ran) calls.push(ran);
   const distinct = [...new Map(calls.map((call) => [`${call.name} ${call.arguments}`, call])).values()];
   if (!request.parallelToolCalls || named !== null) distinct.length = Math.min(1, distinct.length);
   const turn = createHash('sha256').update(JSON.stringify(messages)).digest('hex').slice(0, 20);
   return distinct.map((call, at) => ({ id: `call_${turn}${at}`, ...call }));
+}
+
+/** Python that the user has put into a fenced block is run where there is something to run it. */
+function codeCall(tools: readonly LlmFunction[], asked: string): { name: string; arguments: string } | null {
+  const code = FENCED.exec(asked)?.[1];
+  const interpreter = tools.find(({ name }) => name === INTERPRETER);
+  return code !== undefined && interpreter ? { name: INTERPRETER, arguments: JSON.stringify({ code }) } : null;
 }
 
 /** Every function that the text names, in order, each with the words up to the next name. */

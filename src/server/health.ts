@@ -8,6 +8,8 @@ export interface Readiness {
   reasons: Record<string, string> | null;
   /** What makes it slower, but nothing else. */
   degraded: Record<string, string> | null;
+  /** What is in use, where there is a choice. */
+  using?: Record<string, string>;
 }
 
 export type CheckReadiness = () => Promise<Readiness>;
@@ -19,9 +21,9 @@ export async function answerHealth(path: string, response: ServerResponse, check
     return true;
   }
   if (path !== '/health/ready') return false;
-  const { reasons, degraded } = await check();
+  const { reasons, degraded, using } = await check();
   if (reasons) sendJson(response, 503, { status: 'not ready', reasons });
-  else sendJson(response, 200, degraded ? { status: 'degraded', degraded } : { status: 'ok' });
+  else sendJson(response, 200, { status: degraded ? 'degraded' : 'ok', ...(degraded ? { degraded } : {}), ...(using ? { using } : {}) });
   return true;
 }
 

@@ -54,6 +54,7 @@ async function main(): Promise<void> {
       [],
       {
         PORT: '4712',
+        SANDBOX_DRIVER: 'none',
         DATA_DIR: dataDir,
         DATABASE_URL: process.env.BENCH_EMBEDDED ? '' : skeinUrl,
         OPENAI_BASE_URL: modelUrl,

@@ -27,6 +27,7 @@ async function node(options: ClusterOptions, environment: Record<string, string>
     [],
     {
       PORT: at,
+      SANDBOX_DRIVER: 'none',
       DATA_DIR: dataDir,
       DATABASE_URL: options.databaseUrl,
       OPENAI_BASE_URL: options.modelUrl,

@@ -41,6 +41,7 @@ export async function startServerProcess(
       DATABASE_URL: database.databaseUrl ?? '',
       SKEIN_BOOTSTRAP_KEY: KEY,
       LOG_LEVEL: process.env.TEST_LOG_LEVEL || 'error',
+      SANDBOX_DRIVER: 'none',
       LEASE_SECONDS: '2',
       HEARTBEAT_SECONDS: '1',
       ...environment,

@@ -17,12 +17,15 @@ const everyId = (project: FilledProject): string[] => [
   project.runId,
   project.stepId,
   project.fileId,
+  project.storeId,
+  project.storeFileId,
+  project.batchId,
   ...project.waiting.flatMap(({ threadId, runId, callIds }) => [threadId, runId, ...callIds]),
 ];
 
 export const QUERIES: Tries = {
-  node: ({ assistantId, threadId, messageId, runId, stepId, fileId }) =>
-    [assistantId, threadId, messageId, runId, stepId, fileId].map((id) => ({ id })),
+  node: ({ assistantId, threadId, messageId, runId, stepId, fileId, storeId, storeFileId, batchId }) =>
+    [assistantId, threadId, messageId, runId, stepId, fileId, storeId, storeFileId, batchId].map((id) => ({ id })),
   nodes: (project) => [{ ids: everyId(project) }],
   viewer: () => [{}],
   models: () => [{}],
@@ -39,11 +42,16 @@ export const QUERIES: Tries = {
   ],
   file: ({ fileId }) => [{ id: fileId }],
   files: () => [{}, { purpose: 'VISION' }],
+  vectorStore: ({ storeId }) => [{ id: storeId }],
+  vectorStores: () => [{}],
 };
 
-const resources = ({ fileId }: FilledProject) => ({ codeInterpreter: { fileIds: [fileId] } });
-/** There is no vector store yet that could be named with success. */
-const stores = ({ fileId }: FilledProject) => ({ fileSearch: { vectorStoreIds: [fileId.replace('file', 'vs')] } });
+const resources = ({ fileId, storeId }: FilledProject) => ({
+  codeInterpreter: { fileIds: [fileId] },
+  fileSearch: { vectorStoreIds: [storeId] },
+});
+/** A store that is made along with what it is for. */
+const newStore = ({ fileId }: FilledProject) => ({ fileSearch: { vectorStores: [{ fileIds: [fileId] }] } });
 const message = ({ fileId }: FilledProject) => ({
   content: [{ text: 'x' }, { imageFile: { fileId } }],
   attachments: [{ fileId, tools: ['FILE_SEARCH'] }],
@@ -51,12 +59,20 @@ const message = ({ fileId }: FilledProject) => ({
 
 /** In an order in which each can be done: what deletes comes last. */
 export const MUTATIONS: Tries = {
-  createAssistant: (project) => [{ model: 'm', toolResources: resources(project) }],
+  createAssistant: (project) => [
+    { model: 'm', toolResources: resources(project) },
+    { model: 'm', toolResources: newStore(project) },
+  ],
   updateAssistant: (project) => [
     { assistantId: project.assistantId, name: 'changed', toolResources: resources(project) },
   ],
-  createThread: (project) => [{ messages: [message(project)], toolResources: resources(project) }],
-  updateThread: (project) => [{ threadId: project.threadId, title: 'changed', toolResources: resources(project) }],
+  createThread: (project) => [
+    { messages: [message(project)], toolResources: resources(project) },
+    { toolResources: newStore(project) },
+  ],
+  updateThread: (project) => [
+    { threadId: project.threadId, title: 'changed', toolResources: resources(project) },
+  ],
   createMessage: (project) => [{ threadId: project.threadId, ...message(project) }],
   updateMessage: ({ messageId }) => [{ messageId, metadata: { changed: 'yes' } }],
   updateRun: ({ runId }) => [{ runId, metadata: { changed: 'yes' } }],
@@ -74,7 +90,18 @@ export const MUTATIONS: Tries = {
       additionalMessages: [message(project)],
     },
     { assistantId: project.assistantId, threadId: project.threadId },
+    { assistantId: project.assistantId, thread: { toolResources: newStore(project) } },
   ],
+  createVectorStore: ({ fileId }) => [{ name: 'x', fileIds: [fileId] }],
+  updateVectorStore: ({ storeId }) => [{ vectorStoreId: storeId, name: 'changed' }],
+  addVectorStoreFiles: ({ storeId, fileId }) => [{ vectorStoreId: storeId, files: [{ fileId }] }],
+  updateVectorStoreFile: ({ storeFileId }) => [{ vectorStoreFileId: storeFileId, attributes: { changed: 'yes' } }],
+  cancelVectorStoreFileBatch: ({ batchId }) => [{ vectorStoreFileBatchId: batchId }],
+  removeVectorStoreFile: ({ storeFileId }) => [{ vectorStoreFileId: storeFileId }],
+  deleteVectorStore: ({ storeId }) => [{ vectorStoreId: storeId }],
+  uploadFile: () => [{ file: new File(['x'], 'x.txt') }],
+  createUpload: () => [{ filename: 'x.txt' }],
+  deleteFile: ({ fileId }) => [{ fileId }],
   deleteThread: ({ threadId }) => [{ threadId }],
   deleteAssistant: ({ assistantId }) => [{ assistantId }],
   createProject: () => [{ name: 'x' }],
@@ -82,15 +109,10 @@ export const MUTATIONS: Tries = {
   revokeApiKey: ({ keyId }) => [{ apiKeyId: keyId }],
 };
 
-/** Inputs that are refused with whatever ids: there is nothing yet that they could name. */
+/** Inputs that are refused with whatever ids. */
 export const REFUSED: Tries = {
-  createAssistant: (project) => [{ model: 'm', toolResources: stores(project) }],
-  updateAssistant: ({ assistantId, ...project }) => [
-    { assistantId, toolResources: stores({ assistantId, ...project }) },
-  ],
-  createThread: (project) => [{ toolResources: stores(project) }],
-  updateThread: (project) => [{ threadId: project.threadId, toolResources: stores(project) }],
-  startRun: (project) => [{ assistantId: project.assistantId, thread: { toolResources: stores(project) } }],
+  updateAssistant: (project) => [{ assistantId: project.assistantId, toolResources: newStore(project) }],
+  updateThread: (project) => [{ threadId: project.threadId, toolResources: newStore(project) }],
 };
 
 /** Mutations that a key without the scope ADMIN is refused whatever it names. */
@@ -99,7 +121,14 @@ export const ADMIN_ONLY = ['createProject', 'createApiKey', 'revokeApiKey'];
 export const SUBSCRIPTIONS: Tries = {
   runEvents: ({ runId, threadId }) => [{ runId }, { runId, after: cursorOf(threadId, 1) }],
   threadEvents: ({ threadId }) => [{ threadId }, { threadId, after: cursorOf(threadId, 1) }],
+  vectorStoreEvents: ({ storeId }) => [{ vectorStoreId: storeId }],
 };
 
-/** Where another project's id is refused as something other than NOT_FOUND: a call is looked for in its run alone. */
-export const OTHER_CODES: Record<string, string> = { 'ToolOutputInput.toolCallId': 'INVALID_INPUT' };
+/**
+ * Where another project's id is refused as something other than NOT_FOUND: a call is looked for in its run alone, and a
+ * change makes no vector stores, whatever files they would hold.
+ */
+export const OTHER_CODES: Record<string, string> = {
+  'ToolOutputInput.toolCallId': 'INVALID_INPUT',
+  'CreateVectorStoreInput.fileIds': 'INVALID_INPUT',
+};

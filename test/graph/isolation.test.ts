@@ -61,7 +61,8 @@ describe('the cases', () => {
 describe('reading', () => {
   test.each(Object.keys(QUERIES))("%s answers with what is the own project's", async (name) => {
     for (const args of QUERIES[name]!(mine)) {
-      const answer = await stranger.ask('query', name, args);
+      // All that a node can be, two objects deep, is broader than an operation may be: one kind at a time goes deeper below.
+      const answer = await stranger.ask('query', name, args, name.startsWith('node') ? 1 : 2);
       expect(answer.errors, JSON.stringify(answer.errors?.[0])).toBeUndefined();
       expect(
         isNothing(answer.data![name]),
@@ -105,10 +106,12 @@ describe('reading', () => {
       for (const field of Object.values(type.getFields())) {
         if (!getNamedType(field.type).name.endsWith('Connection')) continue;
         lists++;
-        const ids = ({ assistantId, threadId, runId }: FilledProject): Record<string, string> => ({
+        const ids = ({ assistantId, threadId, runId, storeId, batchId }: FilledProject): Record<string, string> => ({
           Assistant: assistantId,
           Thread: threadId,
           Run: runId,
+          VectorStore: storeId,
+          VectorStoreFileBatch: batchId,
         });
         const page = async (project: FilledProject, args: string): Promise<RawAnswer> => {
           const list = `${field.name}${args} { edges { cursor node { id } } nodes { id } pageInfo { startCursor endCursor } }`;
@@ -150,6 +153,8 @@ describe('following', () => {
       }
     }
     const cursors = SUBSCRIPTIONS[name]!(theirs).flatMap((args) => ('after' in args ? [args.after] : []));
+    // Hints without a cursor have none to go on from.
+    if (cursors.length === 0) return;
     expect(cursors).toHaveLength(1);
     for (const { errors } of await stranger.follow(name, { ...SUBSCRIPTIONS[name]!(mine)[0], after: cursors[0] })) {
       expect(errors?.map(({ extensions }) => extensions?.code)).toEqual(['UNKNOWN_CURSOR']);
@@ -200,7 +205,7 @@ describe('writing', () => {
         const answer = await stranger.ask('mutation', name, { input: tried }, 1);
         const [code, ...objects] = outcomeOf(name, answer);
         expect(code, JSON.stringify(answer)).toBe(ADMIN_ONLY.includes(name) ? 'FORBIDDEN' : undefined);
-        expect(objects).toHaveLength(code ? 0 : 1);
+        expect(objects.length > 0, 'something was made or changed').toBe(!code);
       }
       expect(await rows.dumpOf(theirs.projectId)).toBe(before);
     },

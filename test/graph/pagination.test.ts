@@ -74,7 +74,8 @@ async function newRun(key: string, assistantId: string, threadId: string): Promi
 async function newFile({ id: projectId }: Project): Promise<string> {
   const id = mintId('File');
   await rows.query(
-    `insert into file (id, project_id, filename, bytes, content_type, sha256, purpose, created_at) values ($1, $2, 'f', 1, 'text/plain', '0', 'USER_DATA', now())`,
+    `insert into file (id, project_id, filename, bytes, content_type, sha256, purpose, created_at, storage_key)
+     values ($1, $2, 'f', 1, 'text/plain', '0', 'USER_DATA', now(), $1)`,
     [id, projectId],
   );
   return id;

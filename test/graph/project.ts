@@ -3,11 +3,13 @@ import {
   CreateAssistantDocument,
   CreateMessageDocument,
   CreateThreadDocument,
+  CreateUploadDocument,
   FollowRunDocument,
   RunDetailsDocument,
   StartRunDocument,
+  UploadFileDocument,
 } from '../../src/generated/graphql/graphql.ts';
-import { mintId } from '../../src/ids.ts';
+import { waitFor } from '../server/wait-for.ts';
 import type { TestSkein } from '../skein.ts';
 import type { Rows } from './rows.ts';
 
@@ -27,6 +29,10 @@ export interface FilledProject {
   /** Runs that wait for the outputs of two calls, each in a thread of its own. */
   waiting: { threadId: string; runId: string; callIds: string[] }[];
   fileId: string;
+  /** A vector store with the one file, which cannot be read in, added by a batch. */
+  storeId: string;
+  storeFileId: string;
+  batchId: string;
 }
 
 /** Fills a new project. `word` stands in every text of it, so that a text that gets out is known again. */
@@ -37,8 +43,9 @@ export async function fillProject(skein: TestSkein, rows: Rows, word: string): P
   );
   const { project, firstKey } = createProject.created;
   const key = firstKey.secret;
-  const fileId = await insertFile(rows, project.id, `${word}.png`);
+  const fileId = await uploadTo(skein, key, word);
   const metadata = { word };
+  const store = await storeOf(skein, key, word, fileId);
 
   const made = await skein.query(
     CreateAssistantDocument,
@@ -100,6 +107,7 @@ export async function fillProject(skein: TestSkein, rows: Rows, word: string): P
     key,
   );
   expect(createMessage.userErrors).toEqual([]);
+  await atRest(skein, key);
 
   return {
     word,
@@ -113,7 +121,36 @@ export async function fillProject(skein: TestSkein, rows: Rows, word: string): P
     stepId: details.run!.steps.nodes[0]!.id,
     waiting,
     fileId,
+    ...store,
   };
+}
+
+/** Waits until no file of a vector store moves by itself any more. */
+async function atRest(skein: TestSkein, key: string): Promise<void> {
+  await waitFor('the files to be looked at', async () => {
+    const { vectorStores } = await skein.query<{ vectorStores: { nodes: { fileCounts: { inProgress: number } }[] } }, object>(
+      '{ vectorStores(first: 100) { nodes { fileCounts { inProgress } } } }',
+      {},
+      key,
+    );
+    return vectorStores.nodes.every(({ fileCounts }) => fileCounts.inProgress === 0);
+  });
+}
+
+async function storeOf(skein: TestSkein, key: string, word: string, fileId: string) {
+  const made = await skein.query<{ createVectorStore: { vectorStore: { id: string } } }, object>(
+    `mutation ($input: CreateVectorStoreInput!) { createVectorStore(input: $input) { vectorStore { id } } }`,
+    { input: { name: `${word} store`, metadata: { word } } },
+    key,
+  );
+  const storeId = made.createVectorStore.vectorStore.id;
+  const added = await skein.query<{ addVectorStoreFiles: { batch: { id: string; files: { nodes: { id: string }[] } } } }, object>(
+    `mutation ($input: AddVectorStoreFilesInput!) { addVectorStoreFiles(input: $input) { batch { id files { nodes { id } } } } }`,
+    { input: { vectorStoreId: storeId, files: [{ fileId, attributes: { word } }] } },
+    key,
+  );
+  const { id: batchId, files } = added.addVectorStoreFiles.batch;
+  return { storeId, batchId, storeFileId: files.nodes[0]!.id };
 }
 
 /** The idempotency key of the project's one message that was made under one. */
@@ -126,13 +163,14 @@ interface Created {
 
 const WITH_CITY = { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] };
 
-/** A file as an upload would leave it: the graph has no mutation that makes one. */
-async function insertFile(rows: Rows, projectId: string, filename: string): Promise<string> {
-  const id = mintId('File');
-  await rows.query(
-    `insert into file (id, project_id, filename, bytes, content_type, sha256, purpose, created_at)
-     values ($1, $2, $3, 67, 'image/png', $4, 'VISION', now())`,
-    [id, projectId, filename, '0'.repeat(64)],
-  );
-  return id;
+/** A picture of one point, and an upload that is still to come. */
+async function uploadTo(skein: TestSkein, key: string, word: string): Promise<string> {
+  const file = new File([PNG], `${word}.png`);
+  const { uploadFile } = await skein.query(UploadFileDocument, { input: { file, purpose: 'VISION' } }, key);
+  expect(uploadFile.userErrors).toEqual([]);
+  const { createUpload } = await skein.query(CreateUploadDocument, { input: { filename: `${word}.txt` } }, key);
+  expect(createUpload.userErrors).toEqual([]);
+  return uploadFile.file!.id;
 }
+
+const PNG = Buffer.from('89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c489', 'hex');

@@ -58,4 +58,9 @@ export async function openRows({ database: { databaseUrl, dataDir } }: TestSkein
 const OWNER: Record<string, string> = {
   project: 'id = $1',
   event: 'thread_id in (select id from thread where project_id = $1)',
+  chunk: 'vector_store_id in (select id from vector_store where project_id = $1)',
+  extracted_text: 'vector_store_file_id in (select id from vector_store_file where project_id = $1)',
+  store_lexeme: 'vector_store_id in (select id from vector_store where project_id = $1)',
+  // Of the server as a whole.
+  server_secret: '$1::text is null',
 };

@@ -118,7 +118,7 @@ pg.Client.prototype.query = function count(this: pg.Client, ...args: unknown[]):
 } as never;
 
 // The worker's and the tail's own business, which goes on beside the query.
-const BACKGROUND = /lease_until|expires_at < now\(\)|unnest\(\$1::text\[\]\) t\(id\)|^(begin|commit)$/i;
+const BACKGROUND = /lease_until|pg_notify|expires_at < now\(\)|unnest\(\$1::text\[\]\) t\(id\)|^(begin|commit)$/i;
 
 async function counted<Result>(
   work: () => Promise<Result>,

@@ -18,7 +18,7 @@ export interface Stranger {
 
 export type Kind = 'query' | 'mutation' | 'subscription';
 
-const ID = /\b(?:proj|key|asst|thread|msg|run|step|call|file)_([0-9a-hjkmnp-tv-z]{26})\b/g;
+const ID = /\b(?:proj|key|asst|thread|msg|run|step|call|file|upload)_([0-9a-hjkmnp-tv-z]{26})\b/g;
 
 /** `secrets` is a dump of the other project's rows: no id of them and not its word may reach the stranger. */
 export function createStranger(

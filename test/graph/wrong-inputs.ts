@@ -1,4 +1,5 @@
 import { type FilledProject, USED_KEY } from './project.ts';
+import { FILES } from './wrong-files.ts';
 
 /** What a refusal is tried on: a project with one of everything, and another whose ids are foreign to it. */
 export interface Ground {
@@ -6,7 +7,14 @@ export interface Ground {
   foreign: FilledProject;
 }
 
-type Code = 'INVALID_INPUT' | 'NOT_FOUND' | 'THREAD_BUSY' | 'WRONG_RUN_STATUS' | 'CONFLICT';
+type Code =
+  | 'INVALID_INPUT'
+  | 'NOT_FOUND'
+  | 'THREAD_BUSY'
+  | 'WRONG_RUN_STATUS'
+  | 'CONFLICT'
+  | 'QUOTA_EXCEEDED'
+  | 'UNSUPPORTED_FILE';
 /** A sentence, the mutation, its input, the code and the path of the user error. */
 export type WrongInput = [
   sentence: string,
@@ -141,13 +149,6 @@ const ASSISTANTS: WrongInput[] = [
     assistant({ tools: [{ codeInterpreter: {} }] }),
     'INVALID_INPUT',
     'input.tools.0.codeInterpreter',
-  ],
-  [
-    'file search where there is none',
-    'createAssistant',
-    assistant({ tools: [{ fileSearch: {} }] }),
-    'INVALID_INPUT',
-    'input.tools.0.fileSearch',
   ],
   [
     'JSON_SCHEMA without its schema',
@@ -674,4 +675,12 @@ const OUTPUTS: WrongInput[] = [
   ['an output with a NUL', 'submitToolOutputs', all('a\0b'), 'INVALID_INPUT', 'input.toolOutputs.0.output'],
 ];
 
-export const WRONG_INPUTS: WrongInput[] = [...ASSISTANTS, ...METADATA, ...THREADS, ...MESSAGES, ...RUNS, ...OUTPUTS];
+export const WRONG_INPUTS: WrongInput[] = [
+  ...ASSISTANTS,
+  ...METADATA,
+  ...THREADS,
+  ...MESSAGES,
+  ...RUNS,
+  ...OUTPUTS,
+  ...FILES,
+];

@@ -21,6 +21,22 @@ const withParameters = (name: string, properties: object, required: string[]): L
 });
 const HONEST = /^I am Skein's offline model, not a language model\./;
 
+describe('Python in a fenced block', () => {
+  const interpreter = withParameters('code_interpreter', { code: { type: 'string' } }, ['code']);
+  const asked = 'Run this:\n```python\nprint(1)\n1 + 1\n```\nplease';
+
+  test('is run where there is a code interpreter', async () => {
+    expect(await call(asked, [WEATHER, interpreter])).toEqual([
+      ['code_interpreter', { code: 'print(1)\n1 + 1\n' }],
+    ]);
+    expect(await call('```js\n1\n```', [interpreter])).toEqual([]);
+  });
+
+  test('is text where there is none', async () => {
+    expect(await say(asked)).toContain('print(1)');
+  });
+});
+
 describe('what the offline model says', () => {
   test('its first sentence says that it is not a language model', async () => {
     expect(await say('Who are you?')).toMatch(HONEST);

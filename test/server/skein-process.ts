@@ -57,7 +57,7 @@ export function spawnMain(environment: Record<string, string>) {
   const { PATH, HOME, TMPDIR } = process.env;
   const child = spawn(process.execPath, ['src/main.ts'], {
     cwd: ROOT,
-    env: { PATH, HOME, TMPDIR, PORT: '0', ...environment },
+    env: { PATH, HOME, TMPDIR, PORT: '0', SANDBOX_DRIVER: 'none', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let text = '';

@@ -14,16 +14,16 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   db: { may: [] },
   llm: { may: [] },
   sandbox: { may: [] },
-  events: { may: ['db'] },
+  events: { may: ['db'], mayType: ['work'] },
   work: { may: ['db'] },
   auth: { may: ['db'] },
-  assistants: { may: ['db', 'files'] },
+  assistants: { may: ['db', 'files', 'vector-stores'] },
   files: { may: ['db'] },
   usage: { may: ['db'] },
   'vector-stores': { may: ['db', 'work', 'files', 'llm'] },
   threads: { may: ['db', 'events', 'files', 'vector-stores', 'assistants'] },
   tools: { may: ['sandbox', 'files', 'vector-stores'] },
-  runs: { may: ['db', 'events', 'work', 'threads', 'assistants', 'usage'] },
+  runs: { may: ['db', 'events', 'work', 'threads', 'assistants', 'usage'], mayType: ['tools'] },
   engine: { may: ['runs', 'events', 'work', 'threads', 'assistants', 'llm', 'tools', 'usage'], mayType: ['db'] },
   graphql: { may: ['db', 'auth'], mayType: ['events'] },
   server: { may: ['schema', 'graphql', 'auth', 'files'], mayType: ['events'] },
@@ -32,7 +32,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
 };
 
 /** Import anything; nobody but each other imports them. */
-export const COMPOSITION_ROOT: readonly string[] = ['src/main.ts', 'src/skein.ts'];
+export const COMPOSITION_ROOT: readonly string[] = ['src/main.ts', 'src/skein.ts', 'src/wiring/'];
 
 export interface Owner {
   what: RegExp;
@@ -50,9 +50,11 @@ export const OWNERS: readonly Owner[] = [
   { what: /^ws$/, only: ['src/server/'] },
   { what: /^graphql-yoga$/, only: ['src/server/'] },
   { what: /^graphql-ws$/, only: ['src/server/', 'src/client/'] },
-  { what: /^node:(child_process|worker_threads)$/, only: ['src/db/embedded', 'src/setup/', 'src/sandbox/'] },
+  { what: /^node:(child_process|worker_threads)$/, only: ['src/db/embedded', 'src/setup/', 'src/sandbox/', 'src/vector-stores/extract'] },
   { what: /^@electric-sql\//, only: ['src/db/', 'src/setup/'] },
   { what: /^pg$/, only: ['src/db/', 'src/setup/'] },
+  { what: /^@aws-sdk\/client-s3$/, only: ['src/files/s3-storage.ts'] },
+  { what: /^ioredis$/, only: ['src/work/redis-wake.ts'] },
   { what: /^@prisma\//, only: ['src/db/', 'src/setup/'] },
   { what: /^@pothos\//, only: ['src/graphql/'], doorsToo: true },
   {

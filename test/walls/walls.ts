@@ -76,7 +76,7 @@ function wallBetween(from: string, to: string, { typeOnly }: Import): string | n
   if (a.kind === 'schema') {
     return b.kind === 'door' || b.room === 'graphql' ? null : 'src/schema.ts imports doors and graphql';
   }
-  if (a.kind === 'door') return wallBehindDoor(a.room, b);
+  if (a.kind === 'door') return wallBehindDoor(a.room, b, typeOnly);
   if (b.kind === 'door') return 'a door is imported by doors and src/schema.ts';
   if (a.room === b.room || mayImport(a.room, b.room, typeOnly)) return null;
   const { may = [], mayType = [] } = ROOMS[a.room] ?? {};
@@ -90,12 +90,13 @@ function wallBeforeGenerated(from: string, to: string, typeOnly: boolean): strin
   return `only ${DATABASE_CLIENT.join(', ')} may import the database client's values (its types are everyone's)`;
 }
 
-function wallBehindDoor(room: string, to: Place): string | null {
+function wallBehindDoor(room: string, to: Place, typeOnly: boolean): string | null {
   if (to.room === room || (to.room === 'graphql' && to.kind === 'room')) return null;
   if (to.kind === 'door' && below(room).has(to.room)) return null;
   // What it tells its callers is made of what its room is made of; but it makes nothing happen in the rooms of work.
   const behind = (ROOMS[room]?.may ?? []).filter((name) => name !== 'work');
   if (to.kind === 'room' && behind.includes(to.room)) return null;
+  if (to.kind === 'room' && typeOnly && ROOMS[room]?.mayType?.includes(to.room)) return null;
   return `the door of ${room} imports graphql, ${[room, ...behind].join(', ')} and the doors of ${[...below(room)].join(', ')}`;
 }
 
@@ -147,7 +148,7 @@ function target(source: Source, item: Import): string {
 function placeOf(path: string): Place {
   const [src, first = '', second] = path.split('/');
   if (src !== 'src') return { kind: 'outside', room: '' };
-  if (COMPOSITION_ROOT.includes(path)) return { kind: 'root', room: '' };
+  if (within(path, COMPOSITION_ROOT)) return { kind: 'root', room: '' };
   if (path === 'src/schema.ts') return { kind: 'schema', room: 'schema' };
   if (first === 'generated' || first === 'setup') return { kind: first, room: first };
   if (second === 'schema.ts' || second === 'schema') return { kind: 'door', room: first };
