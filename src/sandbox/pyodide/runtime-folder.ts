@@ -37,18 +37,23 @@ export interface RuntimeFolder {
   readonly snapshot: string | null;
 }
 
-/** The program itself: 90 MB that npm has brought for this platform. */
-export function denoProgram(): string {
+const require = createRequire(import.meta.url);
+
+/** The package of this platform's Deno: 90 MB that npm has brought, the program alone. */
+function denoPackage(): string {
   const { platform, arch } = process;
   const names: Record<string, string> = {
     linux: `linux-${arch}-glibc`,
     darwin: `darwin-${arch}`,
     win32: `win32-${arch}`,
   };
-  const name = `@deno/${names[platform]}/package.json`;
+  return `@deno/${names[platform]}/package.json`;
+}
+
+export function denoProgram(): string {
+  const { platform, arch } = process;
   try {
-    const deno = createRequire(createRequire(import.meta.url).resolve('deno/package.json'));
-    return join(dirname(deno.resolve(name)), platform === 'win32' ? 'deno.exe' : 'deno');
+    return join(dirname(require.resolve(denoPackage())), platform === 'win32' ? 'deno.exe' : 'deno');
   } catch (cause) {
     throw new SandboxUnavailableError(
       `pyodide: there is no Deno for ${platform} on ${arch} among the installed packages. What helps: npm install with its optional packages; or set SANDBOX_DRIVER=none.`,
@@ -123,8 +128,7 @@ async function sources(): Promise<Map<string, Buffer>> {
 
 /** The snapshot fits one build of Pyodide in one build of Deno, on one kind of processor, and nothing else. */
 function fingerprint(files: Map<string, Buffer>): string {
-  const require = createRequire(import.meta.url);
-  const { version } = require('deno/package.json') as { version: string };
+  const { version } = require(denoPackage()) as { version: string };
   const hash = createHash('sha256').update(`${version} ${process.platform} ${process.arch}`);
   for (const [name, bytes] of files) hash.update(`\n${name} ${bytes.length}\n`).update(bytes);
   return hash.digest('hex').slice(0, 16);
