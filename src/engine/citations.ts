@@ -12,6 +12,8 @@ export interface Cited {
 
 /** `【search:result†name】`, as the tool has named its results; models leave the name out, or write another. */
 const MARKER = /【(\d{1,4}):(\d{1,4})(?:†[^【】\n]{0,300})?】/g;
+/** The same without groups, to split by. */
+const MARKERS = /【\d{1,4}:\d{1,4}(?:†[^【】\n]{0,300})?】/;
 /** What may become a marker. */
 const BEGUN = /【(?:\d{1,4}(?::(?:\d{1,4}(?:†[^【】\n]{0,300})?)?)?)?$/;
 /** Characters before a marker that it is looked at for what it stands for. */
@@ -76,9 +78,10 @@ export class Citations {
   }
 }
 
-/** The last sentence of what was said, without markers: what a marker behind it stands for. */
+/** What a marker stands for: the last sentence of what was said, from the marker before it on. */
 function statement(said: string): string {
-  const plain = said.replace(MARKER, ' ').trimEnd();
+  const own = said.split(MARKERS).findLast((part) => /[\p{L}\p{N}]/u.test(part)) ?? '';
+  const plain = own.trimEnd();
   const before = plain.slice(0, -1);
   const start = Math.max(...['. ', '! ', '? ', '\n', '。'].map((end) => before.lastIndexOf(end)));
   return plain.slice(start + 1);

@@ -153,7 +153,7 @@ describe('a quote', () => {
   });
 
   test('has the line and the page that it stands on', () => {
-    const passage = 'First line here.\nSecond line tells of zebras.\nThird line\nruns on.';
+    const passage = 'First line here.\nSecond line tells of zebras and of nothing else at all.\nThird line\nruns on.';
     expect(quoteOf('zebras', passage).location).toMatchObject({ startLine: 6, endLine: 6, headingPath: ['A'] });
     const at = passage.indexOf('Third');
     const location = { startIndex: 0, endIndex: passage.length, page: 3, startLine: null, endLine: null, headingPath: [] };

@@ -131,4 +131,6 @@ export const SUBSCRIPTIONS: Tries = {
 export const OTHER_CODES: Record<string, string> = {
   'ToolOutputInput.toolCallId': 'INVALID_INPUT',
   'CreateVectorStoreInput.fileIds': 'INVALID_INPUT',
+  'UpdateAssistantInput.assistantId': 'INVALID_INPUT',
+  'UpdateThreadInput.threadId': 'INVALID_INPUT',
 };

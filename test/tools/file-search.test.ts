@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { conversationOf, emptyConversation, fold } from '../../src/client/fold.ts';
+import { type Conversation, conversationOf, emptyConversation, fold } from '../../src/client/fold.ts';
 import {
   CreateMessageDocument,
   CreateThreadDocument,
@@ -27,7 +27,6 @@ const GOATS = '# Goats\n\nGoats climb argan trees in Morocco and eat the fruit.\
 let stage: Stage;
 let shelf: Shelf;
 let rows: Rows;
-/** What answers a request for embeddings, in a test that has such. */
 beforeAll(async () => {
   stage = await openStage();
   shelf = createShelf(stage.app);
@@ -93,7 +92,7 @@ describe('a run', () => {
     const answer = ['Shear them in spring', '【0:', '0†llam', 'as.md】', ' and cut their nails.【0:0†llamas.md】 Bye.'];
     stage.scenes.push(calls([search('When to shear llamas?')]), says(answer));
     const { runId, cursor } = await stage.start({ assistantId });
-    let state = { ...emptyConversation(), cursor };
+    let state: Conversation = { ...emptyConversation(), cursor };
     let cited = 0;
     for await (const { runEvents } of stage.app.follow(FollowRunDocument, { runId, after: cursor })) {
       state = fold(state, runEvents);
@@ -113,8 +112,19 @@ describe('a run', () => {
     expect(state.runs[0]!.steps).toEqual(stored.runs[0]!.steps);
 
     const [call] = callsOf(run);
-    expect(call).toMatchObject({ status: 'COMPLETED', queries: ['When to shear llamas?'], rankingOptions: { scoreThreshold: 0 } });
-    expect(call!.results[0]).toMatchObject({ filename: 'llamas.md', score: 1, location: { startLine: expect.any(Number) } });
+    expect(call).toMatchObject({ status: 'COMPLETED', queries: ['When to shear llamas?'] });
+    const { data } = await stage.app.raw(
+      `{ run(id: "${runId}") { steps { nodes { details { ... on ToolCallsDetails { toolCalls { ... on FileSearchToolCall {
+  rankingOptions { scoreThreshold } results { file { filename } text score location { startIndex endIndex startLine } attributes } } } } } } } } }`,
+    );
+    const [{ details }] = (data!.run as any).steps.nodes;
+    expect(details.toolCalls[0]).toMatchObject({
+      rankingOptions: { scoreThreshold: 0 },
+      results: [
+        { file: { filename: 'llamas.md' }, score: 1, location: { startLine: expect.any(Number) }, attributes: {} },
+        ...call!.results.slice(1).map(() => ({ location: { startLine: expect.any(Number) } })),
+      ],
+    });
     const [, second] = bodies(stage.model);
     expect(second!.messages.at(-1)).toMatchObject({ role: 'tool', tool_call_id: 'a' });
     const told = second!.messages.at(-1).content as string;
@@ -160,7 +170,7 @@ describe('a run', () => {
     const both = { name: 'file_search', arguments: JSON.stringify({ queries: ['goats', 'llamas', 'goats'] }) };
     stage.scenes.push(calls([both]), says('ok'));
     const [call] = callsOf(await stage.perform({ assistantId }));
-    expect(call).toMatchObject({ queries: ['goats', 'llamas'], rankingOptions: { scoreThreshold: 0.9 } });
+    expect(call).toMatchObject({ queries: ['goats', 'llamas'] });
     expect(call!.results).toHaveLength(1);
   });
 
@@ -211,21 +221,23 @@ describe('files that come with messages', () => {
     const fileId = await shelf.upload('late.md', `# Late\n\n${'Much text. '.repeat(3000)}\n\nThe secret word is xylophone.\n`);
     const assistantId = await stage.createAssistant({ tools: [FILE_SEARCH] });
     stage.scenes.push(calls([search('secret word')]), says('It is xylophone.【0:0†late.md】'));
-    const run = await stage.perform({ assistantId, thread: { messages: [attached(fileId)] } });
+    const { runId, threadId } = await stage.start({ assistantId, thread: { messages: [attached(fileId)] } });
+    await stage.follow(runId);
+    const run = await stage.details(runId);
     const [call] = callsOf(run);
     expect(call!.status).toBe('COMPLETED');
     expect(call!.results.map(({ text }) => text).join()).toContain('xylophone');
     expect((await citationsOf(run))[0]!.quote).toContain('xylophone');
-    const storeId = await storeOfThread(run.thread.id);
+    const storeId = await storeOfThread(threadId);
     const another = await shelf.upload('more.md', 'More words: zither.');
     const { createMessage } = await stage.app.query(CreateMessageDocument, {
-      input: { threadId: run.thread.id, ...attached(another) },
+      input: { threadId, ...attached(another) },
     });
     expect(createMessage.userErrors).toEqual([]);
     expect((await shelf.settled(storeId)).fileCounts).toMatchObject({ completed: 2, total: 2 });
-    expect(await storeOfThread(run.thread.id)).toBe(storeId);
+    expect(await storeOfThread(threadId)).toBe(storeId);
     // The same file once more changes nothing.
-    await stage.app.query(CreateMessageDocument, { input: { threadId: run.thread.id, ...attached(another) } });
+    await stage.app.query(CreateMessageDocument, { input: { threadId, ...attached(another) } });
     expect((await shelf.state(storeId)).fileCounts).toMatchObject({ inProgress: 0, total: 2 });
   });
 
