@@ -17,6 +17,7 @@ import './assistants/schema/settings.ts';
 import './assistants/schema/assistant.ts';
 import './threads/schema/message.ts';
 import './threads/schema/thread.ts';
+import './threads/schema/subscriptions.ts';
 import './runs/schema/step.ts';
 import './runs/schema/run.ts';
 import './runs/schema/mutations.ts';

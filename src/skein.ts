@@ -32,6 +32,7 @@ import { createHealthServer, type Readiness } from './server/health.ts';
 import { createHttpServer } from './server/http.ts';
 import { createSocketWatch } from './server/socket-watch.ts';
 import { createWebSockets } from './server/websocket.ts';
+import { createThreadList } from './threads/thread-list.ts';
 import { createThreads } from './threads/threads.ts';
 import { readCodeFiles } from './threads/code-files.ts';
 import { readSearchedStores } from './threads/tool-resources.ts';
@@ -41,6 +42,7 @@ import type { HostedTools } from './tools/tool.ts';
 import { openRetrieval } from './vector-stores/retrieval.ts';
 import { choresOf } from './wiring/chores.ts';
 import { facts } from './wiring/facts.ts';
+import { hints } from './wiring/hints.ts';
 import { createLlm, openEmbeddings } from './wiring/models.ts';
 import { describeSandbox, openSandbox } from './wiring/sandbox.ts';
 import { createChores } from './work/chores.ts';
@@ -89,7 +91,8 @@ async function start(
   const wake = await openWake({ db, redisUrl: config.redisUrl, logger });
   closing.push(() => wake.close());
   const tail = createTail({ db, wake, pollMs: config.pollMs, logger });
-  const log = createEventLog({ db, tail, windowMs: LOG_WINDOW_MS, logger });
+  const list = createThreadList((subject) => wake.wake('threads', subject));
+  const log = createEventLog({ db, tail, windowMs: LOG_WINDOW_MS, onWritten: list.written, logger });
   closing.push(() => log.close());
   const owner = `${hostname()}:${process.pid}:${randomBytes(6).toString('base64url')}`;
   const leases = createLeases<ClaimedRun>({
@@ -113,7 +116,7 @@ async function start(
   const hands: Hands<HeldRun> = { reserve: () => worker?.reserve() ?? null };
   const { runExpiresAfterMs: expiresAfterMs } = config;
   const line = createLine({ wake, expiresAfterMs });
-  const runs = createRuns({ db, log, leases, wake, line, hands, expiresAfterMs });
+  const runs = createRuns({ db, log, leases, wake, line, list, hands, expiresAfterMs });
   const storage = await openStorage(config.storage, logger);
   closing.push(() => storage.close());
   const { maxFileBytes: fileBytes, maxProjectFileBytes: projectBytes } = config;
@@ -143,7 +146,7 @@ async function start(
     llm,
     tail,
     runs,
-    threads: createThreads({ db, log }),
+    threads: createThreads({ db, log, list }),
     assistants: createAssistants({ db }),
     hosted: {
       // Where code is run by others, they say what becomes of it.
@@ -153,6 +156,7 @@ async function start(
     files,
     links,
     vectorStores: retrieval.stores,
+    ...hints({ db, wake }),
     server: facts({ config, db, wake, llm, storage, sandbox, embeddings, retrieval }),
   };
   const context = async (authorization: string | null, requestId: string, origin: string): Promise<Context> => {
@@ -287,7 +291,7 @@ async function start(
     key,
     newKeyFile,
     counts: () => ({
-      followers: tail.followers,
+      followers: tail.followers + rooms.threadHints.followers + rooms.storeHints.followers,
       listeners: wake.listeners,
       sockets: sockets?.connections ?? 0,
       activeRuns: worker?.active ?? 0,

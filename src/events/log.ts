@@ -21,16 +21,22 @@ export class FenceLostError extends Error {
   override name = 'FenceLostError';
 }
 
+/** The thread whose log it is. */
+export interface LogOwner {
+  id: string;
+  projectId: string;
+}
+
 export interface EventLog {
   /**
    * Writes events behind `after` as part of a transaction whose caller holds the thread: its row lock with no active
    * run, or the run that is active. Published once it is committed. Returns the last number.
    */
-  append(tx: Tx, threadId: string, after: number, events: NewEvent[]): number;
+  append(tx: Tx, thread: LogOwner, after: number, events: NewEvent[]): number;
   /** The same for several threads, with one statement. */
-  appendAll(tx: Tx, parts: { threadId: string; after: number; events: NewEvent[] }[]): void;
+  appendAll(tx: Tx, parts: { thread: LogOwner; after: number; events: NewEvent[] }[]): void;
   /** A writer for the owner of a thread's active run, standing behind event `after`. */
-  pen(threadId: string, runId: string, after: number): Pen;
+  pen(thread: LogOwner, runId: string, after: number): Pen;
   close(): Promise<void>;
 }
 
@@ -59,8 +65,17 @@ interface Waiting {
   events: StoredEvent[];
 }
 
-export function createEventLog(options: { db: Db; tail: Tail; windowMs: number; logger: Logger }): EventLog {
-  const { db, tail, windowMs, logger } = options;
+export interface EventLogOptions {
+  db: Db;
+  tail: Tail;
+  windowMs: number;
+  /** Told of what is committed, after its followers are. */
+  onWritten(thread: LogOwner, events: readonly StoredEvent[]): void;
+  logger: Logger;
+}
+
+export function createEventLog(options: EventLogOptions): EventLog {
+  const { db, tail, windowMs, onWritten, logger } = options;
   const waiting = new Set<OwnersPen>();
   let flushing: Promise<void> | null = null;
   let timer: NodeJS.Timeout | null = null;
@@ -121,40 +136,54 @@ export function createEventLog(options: { db: Db; tail: Tail; windowMs: number; 
     }
   }
 
-  function append(tx: Tx, parts: { threadId: string; after: number; events: NewEvent[] }[]): void {
+  function publish(thread: LogOwner, events: StoredEvent[]): void {
+    tail.publish(thread.id, events);
+    onWritten(thread, events);
+  }
+
+  function append(tx: Tx, parts: { thread: LogOwner; after: number; events: NewEvent[] }[]): void {
     const at = new Date();
     const placed = parts
       .filter(({ events }) => events.length > 0)
-      .map(({ threadId, after, events }) =>
-        events.map(({ runId, body }, i): StoredEvent => ({ threadId, number: after + 1 + i, runId, at, body })),
-      );
+      .map(({ thread, after, events }) => ({
+        thread,
+        events: events.map(
+          ({ runId, body }, i): StoredEvent => ({ threadId: thread.id, number: after + 1 + i, runId, at, body }),
+        ),
+      }));
     if (placed.length === 0) return;
-    tx.write(insertEvents(placed.flat(), at));
+    tx.write(
+      insertEvents(
+        placed.flatMap(({ events }) => events),
+        at,
+      ),
+    );
     // Whoever asked for it, and the worker that it wakes, go before those who watch.
     tx.afterCommit(() =>
       setImmediate(() => {
-        for (const events of placed) tail.publish(events[0]!.threadId, events);
+        for (const { thread, events } of placed) publish(thread, events);
       }),
     );
   }
 
   function written(pen: OwnersPen, events: StoredEvent[]): void {
-    tail.publish(pen.threadId, events);
+    publish(pen.thread, events);
     pen.done();
   }
 
+  function enqueue(pen: OwnersPen): void {
+    if (closed) throw new Error('the event log is closed');
+    waiting.add(pen);
+    schedule();
+  }
+
   return {
-    append(tx, threadId, after, events) {
-      append(tx, [{ threadId, after, events }]);
+    append(tx, thread, after, events) {
+      append(tx, [{ thread, after, events }]);
       return after + events.length;
     },
     appendAll: append,
-    pen: (threadId, runId, after) =>
-      new OwnersPen(db, tail, threadId, runId, after, (pen) => {
-        if (closed) throw new Error('the event log is closed');
-        waiting.add(pen);
-        schedule();
-      }),
+    pen: (thread, runId, after) => new OwnersPen(db, thread, runId, after, publish, enqueue),
     async close() {
       closed = true;
       if (timer) clearTimeout(timer);
@@ -170,10 +199,10 @@ export function createEventLog(options: { db: Db; tail: Tail; windowMs: number; 
 }
 
 class OwnersPen implements Pen {
-  readonly threadId: string;
+  readonly thread: LogOwner;
   readonly #db: Db;
-  readonly #tail: Tail;
   readonly #runId: string;
+  readonly #publish: (thread: LogOwner, events: StoredEvent[]) => void;
   readonly #enqueue: (pen: OwnersPen) => void;
   readonly #loss = new AbortController();
   #last: number;
@@ -182,12 +211,19 @@ class OwnersPen implements Pen {
   #length = 0;
   #inFlight: PromiseWithResolvers<void> | null = null;
 
-  constructor(db: Db, tail: Tail, threadId: string, runId: string, after: number, enqueue: (pen: OwnersPen) => void) {
+  constructor(
+    db: Db,
+    thread: LogOwner,
+    runId: string,
+    after: number,
+    publish: (thread: LogOwner, events: StoredEvent[]) => void,
+    enqueue: (pen: OwnersPen) => void,
+  ) {
     this.#db = db;
-    this.#tail = tail;
-    this.threadId = threadId;
+    this.thread = thread;
     this.#runId = runId;
     this.#last = after;
+    this.#publish = publish;
     this.#enqueue = enqueue;
   }
 
@@ -227,7 +263,7 @@ class OwnersPen implements Pen {
       this.fail(asLoss(error));
       throw this.#loss.signal.reason;
     }
-    if (events.length > 0) this.#tail.publish(this.threadId, events);
+    if (events.length > 0) this.#publish(this.thread, events);
     this.done();
   }
 
@@ -255,7 +291,7 @@ class OwnersPen implements Pen {
   }
 
   #number(events: NewEvent[], at: Date): StoredEvent[] {
-    return events.map(({ runId, body }) => ({ threadId: this.threadId, number: ++this.#last, runId, at, body }));
+    return events.map(({ runId, body }) => ({ threadId: this.thread.id, number: ++this.#last, runId, at, body }));
   }
 }
 

@@ -6,6 +6,7 @@ export type RequestErrorCode =
   | 'FORBIDDEN'
   | 'OVER_COST'
   | 'UNKNOWN_CURSOR'
+  | 'HINTS_LOST'
   | 'INVALID_INPUT'
   | 'NOT_FOUND'
   | 'BAD_REQUEST'

@@ -7,7 +7,7 @@ import type { Claim } from '../work/leases.ts';
 import { type HeldRun, type HeldRunDeps, RunInHand } from './held-run.ts';
 import { readPartialToolCalls } from './partial-tool-calls.ts';
 import { type ClaimedRun, readSteps } from './rows.ts';
-import type { Run, RunStep } from './run.ts';
+import { type Run, type RunStep, threadOf } from './run.ts';
 import { close, settle, type Outcome, type Unfinished } from './settle.ts';
 
 export type RunClaim = Claim & ClaimedRun;
@@ -28,7 +28,7 @@ export async function claimRuns(deps: HeldRunDeps, limit: number): Promise<{ beg
         const begun = await Promise.all(claims.filter((claim) => claim.begun).map((claim) => begin(deps, tx, claim)));
         deps.log.appendAll(
           tx,
-          begun.map(({ run, after, events }) => ({ threadId: run.run.threadId, after, events })),
+          begun.map(({ run, after, events }) => ({ thread: threadOf(run.run), after, events })),
         );
         return { begun: begun.map(({ run }) => run), over: claims.filter((claim) => !claim.begun) };
       });
@@ -52,7 +52,7 @@ async function begin(
   const unfinished = await readUnfinished(tx, run, steps.filter((step) => step !== going));
   const bodies = [...(await supersede(tx, run, undone)), ...abandon(tx, unfinished)];
   const events = inRun(run.id, [...bodies, { type: 'RunStatusChanged', run }]);
-  const pen = deps.log.pen(run.threadId, run.id, claim.logEnd + events.length);
+  const pen = deps.log.pen(threadOf(run), run.id, claim.logEnd + events.length);
   const committed = steps.filter((step) => step.status === 'COMPLETED' && !undone.includes(step));
   const held = new RunInHand(deps, pen, {
     run,
@@ -70,7 +70,7 @@ async function begin(
 /** Ends a run that was claimed after it had been asked to stop, or after its time was over. */
 export async function endClaimed(deps: HeldRunDeps, claim: RunClaim): Promise<void> {
   const run = runOf(claim);
-  const pen = deps.log.pen(run.threadId, run.id, claim.logEnd);
+  const pen = deps.log.pen(threadOf(run), run.id, claim.logEnd);
   await pen.commit(async (tx, next) => {
     const steps = await readSteps(tx, run.id);
     return settle(tx, deps.line, next, run, await readUnfinished(tx, run, steps), overBy(claim), usageOf(steps), null);

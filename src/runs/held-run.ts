@@ -16,7 +16,16 @@ import { addUsage, NO_USAGE, type Usage } from '../usage/usage.ts';
 import type { Leases } from '../work/leases.ts';
 import type { Line } from './line.ts';
 import { forgetLost, insertStep, isAskedToStop, saveRun, saveStep, type ClaimedRun } from './rows.ts';
-import { historyLimit, isHosted, moved, type Run, type RunConfig, type RunStep, type ToolCall } from './run.ts';
+import {
+  historyLimit,
+  isHosted,
+  moved,
+  type Run,
+  type RunConfig,
+  type RunStep,
+  threadOf,
+  type ToolCall,
+} from './run.ts';
 import { endStep, settle, type Outcome, type Unfinished } from './settle.ts';
 
 /**
@@ -77,7 +86,7 @@ export function bornHeld(
   config: RunConfig,
   place: { logEnd: number; lastPosition: number },
 ): HeldRun {
-  const pen = deps.log.pen(run.threadId, run.id, place.logEnd);
+  const pen = deps.log.pen(threadOf(run), run.id, place.logEnd);
   const fresh = { steps: [], going: null, position: 0, usage: NO_USAGE, lost: 0 };
   return new RunInHand(deps, pen, { run, config, lastMessage: place.lastPosition, ...fresh });
 }

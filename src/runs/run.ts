@@ -1,5 +1,6 @@
 import type { ResponseFormat, ToolSetting } from '../assistants/settings.ts';
 import type { RunErrorCode } from '../errors.ts';
+import type { LogOwner } from '../events/log.ts';
 import type { HostedCall, ToolCallStatus } from '../tools/tool.ts';
 import type { Usage } from '../usage/usage.ts';
 import { mayBecome, type RunStatus } from './status.ts';
@@ -106,6 +107,9 @@ export interface RunStep {
 /** The status that callers see: a held run that was asked to stop is CANCELLING before its owner has said so. */
 export const visibleStatus = (run: Pick<Run, 'status' | 'cancelRequestedAt'>): RunStatus =>
   run.status === 'IN_PROGRESS' && run.cancelRequestedAt ? 'CANCELLING' : run.status;
+
+/** The thread whose log tells of it. */
+export const threadOf = ({ threadId, projectId }: Pick<Run, 'threadId' | 'projectId'>): LogOwner => ({ id: threadId, projectId });
 
 /** The run in its next status; a move that the table does not know is a fault of ours. */
 export function moved(run: Run, status: RunStatus, change: Partial<Run> = {}): Run {

@@ -6,6 +6,7 @@ import { byCaller, inRun } from '../events/event.ts';
 import { type EventLog, LOG_PLACE } from '../events/log.ts';
 import { mintId } from '../ids.ts';
 import type { NewMessage } from '../threads/message.ts';
+import type { ThreadList } from '../threads/thread-list.ts';
 import {
   eraseThread,
   holdThread,
@@ -21,7 +22,7 @@ import type { Wake } from '../work/wake.ts';
 import { bornHeld, type HeldRun } from './held-run.ts';
 import { LINE_LIMIT, type Line } from './line.ts';
 import { type ClaimedRun, insertRun, readSteps, RUN_COLUMNS, saveRun, saveStep, saveTakenOut } from './rows.ts';
-import { moved, visibleStatus, type Run, type RunConfig, type RunStep } from './run.ts';
+import { moved, threadOf, visibleStatus, type Run, type RunConfig, type RunStep } from './run.ts';
 import { endStep, settle, type Outcome, type Unfinished } from './settle.ts';
 import { checkOutputs, sameOutputs } from './tool-outputs.ts';
 import { isFinal } from './status.ts';
@@ -70,12 +71,13 @@ interface RunsOptions {
   leases: Leases<ClaimedRun>;
   wake: Wake;
   line: Line;
+  list: ThreadList;
   /** The worker of this process: a run that it has room for is its from birth. */
   hands: Hands<HeldRun>;
   expiresAfterMs: number;
 }
 
-export function createRuns({ db, log, leases, wake, line, hands, expiresAfterMs }: RunsOptions): Runs {
+export function createRuns({ db, log, leases, wake, line, list, hands, expiresAfterMs }: RunsOptions): Runs {
   /** Locks a run with its thread, in this order, and hands both to `work`. */
   function locked<T>(
     projectId: string,
@@ -105,7 +107,7 @@ export function createRuns({ db, log, leases, wake, line, hands, expiresAfterMs 
     const usage = steps.reduce((sum, step) => (step.usage ? addUsage(sum, step.usage) : sum), NO_USAGE);
     leases.seize(tx, run.id);
     const events = await settle(tx, line, after + 1, withoutLease(run), waiting(steps), outcome, usage, null);
-    log.append(tx, run.threadId, after, events);
+    log.append(tx, threadOf(run), after, events);
   }
 
   /** Ends a run that nobody executes, or asks whoever does to stop. */
@@ -116,17 +118,23 @@ export function createRuns({ db, log, leases, wake, line, hands, expiresAfterMs 
       text: 'update run set cancel_requested_at = coalesce(cancel_requested_at, now()) where id = $1',
       values: [run.id],
     });
-    tx.afterCommit(() => (run.owner === null ? wake.wake('work') : wake.wake('stop', run.id)));
+    tx.afterCommit(() => {
+      if (run.owner === null) wake.wake('work');
+      else wake.wake('stop', run.id);
+      // It is CANCELLING from now on, and the log does not tell of it before its owner does.
+      list.moved(run.projectId, run.threadId);
+    });
   }
 
   /** Takes a run out of the line. The log tells of it at once where nobody holds the thread, else its holder does. */
   async function takeOutOfLine(tx: Tx, run: LockedRun, thread: LockedThread): Promise<void> {
     const cancelled = moved(moved(run, 'CANCELLING'), 'CANCELLED', { cancelledAt: new Date() });
     saveTakenOut(tx, cancelled);
+    tx.afterCommit(() => list.moved(run.projectId, run.threadId));
     const holder = await lockRun(tx, thread.activeRunId!);
     if (holder && !isWaiting(holder)) return tx.afterCommit(() => wake.wake('line', holder.id));
     const events = line.tell(tx, await line.read(tx, thread.id), thread.lastEvent + 1);
-    log.append(tx, thread.id, thread.lastEvent, events);
+    log.append(tx, thread, thread.lastEvent, events);
   }
 
   /** Stores a new run with its messages, begun when it is born `claimed`. */
@@ -158,7 +166,7 @@ export function createRuns({ db, log, leases, wake, line, hands, expiresAfterMs 
     insertRun(tx, begun ?? run, config, input.metadata, begun && leases);
     holdThread(tx, thread.id, id);
     const statuses = (begun ? [run, begun] : [run]).map((each) => ({ type: 'RunStatusChanged' as const, run: each }));
-    const logEnd = log.append(tx, thread.id, thread.lastEvent, [...byCaller(messages), ...inRun(id, statuses)]);
+    const logEnd = log.append(tx, thread, thread.lastEvent, [...byCaller(messages), ...inRun(id, statuses)]);
     const place = { logEnd, lastPosition: thread.lastPosition };
     const held = begun && bornHeld({ db, log, leases, line }, begun, config, place);
     return { run: { ...run, logEnd: run.firstEvent }, held };
@@ -185,6 +193,7 @@ export function createRuns({ db, log, leases, wake, line, hands, expiresAfterMs 
     const last = (standing.at(-1)?.line ?? -1) + 1;
     const place = { line: ifBusy === 'INTERRUPT' ? first : last, pendingMessages: additionalMessages };
     insertRun(tx, run, config, metadata, null, place);
+    tx.afterCommit(() => list.moved(run.projectId, run.threadId));
     if (ifBusy !== 'INTERRUPT') return;
     const active = await lockRun(tx, activeRunId);
     if (active) await stop(tx, active, thread.lastEvent);
@@ -258,7 +267,7 @@ export function createRuns({ db, log, leases, wake, line, hands, expiresAfterMs 
           { type: 'RunStepFinished', step: done },
           { type: 'RunStatusChanged', run: queued },
         ]);
-        const logEnd = log.append(tx, run.threadId, lastEvent, events);
+        const logEnd = log.append(tx, threadOf(run), lastEvent, events);
         tx.afterCommit(() => wake.wake('work'));
         return { ...queued, logEnd };
       }).then((result) => {

@@ -6,6 +6,7 @@ import type { EventLog } from '../events/log.ts';
 import type { NewToolResources, ToolResources } from '../assistants/settings.ts';
 import { attachToThread, insertStore } from '../vector-stores/store-rows.ts';
 import { THREAD_STORE_DAYS } from '../vector-stores/vector-store.ts';
+import type { ThreadList } from './thread-list.ts';
 import { callersMessage, type Message, MESSAGES_PER_THREAD, type NewMessage } from './message.ts';
 
 export interface Thread {
@@ -50,11 +51,12 @@ export interface Threads {
   deleteMessage(projectId: string, id: string): Promise<void>;
 }
 
-export function createThreads({ db, log }: { db: Db; log: EventLog }): Threads {
+export function createThreads({ db, log, list }: { db: Db; log: EventLog; list: ThreadList }): Threads {
   return {
     create: (projectId, id, input) =>
       db.tx(async (tx) => {
         await insertThread(tx, log, projectId, id, input);
+        tx.afterCommit(() => list.moved(projectId, id));
       }),
 
     async update(projectId, id, change) {
@@ -66,6 +68,7 @@ where id = $1 and project_id = $2 and deleted_at is null returning id`,
         values: [id, projectId, ...fields.map(([field, value]) => (field === 'title' ? value : JSON.stringify(value)))],
       });
       if (rows.length === 0) throw new NotFoundError('thread', id, ['input', 'threadId']);
+      list.moved(projectId, id, 'changed');
     },
 
     createMessage: (projectId, threadId, id, input) =>
@@ -79,7 +82,7 @@ where id = $1 and project_id = $2 and deleted_at is null returning id`,
           );
         }
         const events = insertMessages(tx, thread, [input], [id]);
-        log.append(tx, threadId, thread.lastEvent, byCaller(events));
+        log.append(tx, thread, thread.lastEvent, byCaller(events));
       }),
 
     async updateMessage(projectId, id, metadata) {
@@ -114,7 +117,7 @@ where id = $1 and project_id = $2 and deleted_at is null returning id`,
           values: [id, thread.id],
         });
         if (gone.length === 0) throw new NotFoundError('message', id, path);
-        log.append(tx, thread.id, thread.lastEvent, byCaller([{ type: 'MessageDeleted', messageId: id }]));
+        log.append(tx, thread, thread.lastEvent, byCaller([{ type: 'MessageDeleted', messageId: id }]));
       });
     },
   };
@@ -183,7 +186,7 @@ export async function insertThread(
   tx.write(
     insertRows('Thread', [{ id, projectId, title, metadata, toolResources, logFrom: 0, createdAt: now, updatedAt: now }]),
   );
-  thread.lastEvent = log.append(tx, id, 0, byCaller(insertMessages(tx, thread, input.messages)));
+  thread.lastEvent = log.append(tx, thread, 0, byCaller(insertMessages(tx, thread, input.messages)));
   return thread;
 }
 
@@ -293,7 +296,7 @@ where run_id = $1 and incomplete_reason is distinct from 'SUPERSEDED' order by p
 export function eraseThread(tx: Tx, log: EventLog, thread: LockedThread): void {
   const { id } = thread;
   // Before the log is emptied: its next place may have been taken by the owner of the run, who would write on behind us.
-  log.append(tx, id, thread.lastEvent, byCaller([{ type: 'ThreadDeleted', threadId: id }]));
+  log.append(tx, thread, thread.lastEvent, byCaller([{ type: 'ThreadDeleted', threadId: id }]));
   const events = 'delete from event where thread_id = $1 and number <= $2';
   tx.write({ name: 'thread-erase-events', text: events, values: [id, thread.lastEvent] });
   for (const [name, text] of [

@@ -1,4 +1,5 @@
 import type { Queryable, Sql, Tx } from '../db/db.ts';
+import { columns } from '../db/rows.ts';
 import { InvalidInputError, NotFoundError, type Path, QuotaExceededError } from '../errors.ts';
 import { mintId } from '../ids.ts';
 import { RELEASED } from '../work/leases.ts';
@@ -6,8 +7,10 @@ import {
   FILES_PER_STORE,
   type NewStoreFile,
   type NewVectorStore,
+  STORE_VIEW,
   storeIsExpired,
   storeIsThere,
+  type StoreView,
   THREAD_STORE_DAYS,
 } from './vector-store.ts';
 import { DEFAULT_CHUNKING } from './chunk.ts';
@@ -162,4 +165,15 @@ on conflict (vector_store_id, file_id) do update set status = 'IN_PROGRESS', las
   retry_at = null, ${RELEASED} where t.status in ('FAILED', 'CANCELLED')`,
     values: [projectId, threadId, JSON.stringify(rows), mintId('VectorStore'), JSON.stringify(DEFAULT_CHUNKING)],
   });
+}
+
+/** A store as it is now; undefined when it is deleted. */
+export async function readStoreView(q: Queryable, id: string): Promise<StoreView | undefined> {
+  const [store] = await q.query<StoreView>({
+    name: 'store-view',
+    text: `select ${columns('VectorStore', 't', STORE_VIEW.except)}, ${STORE_VIEW.extra} from vector_store t
+where t.id = $1 and ${STORE_VIEW.where}`,
+    values: [id],
+  });
+  return store;
 }

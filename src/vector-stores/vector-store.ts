@@ -20,6 +20,9 @@ export interface VectorStore {
   expiresAt: Date | null;
 }
 
+/** A store, and whether its time is over as of when it was read. */
+export type StoreView = VectorStore & { expired: boolean };
+
 export type VectorStoreStatus = 'IN_PROGRESS' | 'COMPLETED' | 'EXPIRED';
 
 /** What a caller gives for a store. */
@@ -102,6 +105,13 @@ export const THREAD_STORE_DAYS = 7;
 /** SQL over `vector_store`, under an alias. */
 export const storeIsThere = (alias: string): string => `${alias}.deleted_at is null`;
 export const storeIsExpired = (alias: string): string => `coalesce(${alias}.expires_at <= now(), false)`;
+
+/** How stores are read for callers. */
+export const STORE_VIEW = {
+  except: ['words', 'indexed', 'version', 'deletedAt', 'chunks', 'dimensions'],
+  where: storeIsThere('t'),
+  extra: `${storeIsExpired('t')} as expired`,
+};
 
 /** SQL select items over `vector_store_file`, under an alias, as `FileCounts`. */
 export const FILE_COUNTS = (alias: string): string =>

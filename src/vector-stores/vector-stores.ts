@@ -33,8 +33,6 @@ export interface VectorStores extends Search {
   ingested(projectId: string, ids: readonly string[], mostMs: number, signal: AbortSignal): Promise<boolean>;
   /** Files were added by others' transactions, which are committed. */
   wakeReaders(): void;
-  /** Calls `moved` whenever something of a store has changed, or may have, until the returned function is called. */
-  watch(id: string, moved: () => void): () => void;
 }
 
 export type StoreChange = Partial<Pick<VectorStore, 'name' | 'metadata' | 'expiresAfterDays'>>;
@@ -66,7 +64,7 @@ export function createVectorStores(options: { db: Db; wake: Wake; search: Search
     return rows.length > 0;
   }
 
-  const watch: VectorStores['watch'] = (id, changed) => wake.on('stores', (subject) => subject === id && changed(), changed);
+  const watch = (id: string, changed: () => void) => wake.on('stores', (subject) => subject === id && changed(), changed);
 
   return {
     create: (projectId, id, store) =>
@@ -204,6 +202,5 @@ where s.id = any($1) and s.project_id = $2 and ${storeIsThere('s')}`,
     },
 
     wakeReaders: () => wake.wake('ingest'),
-    watch,
   };
 }

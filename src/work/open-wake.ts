@@ -15,7 +15,8 @@ export async function openWake(options: { db: Database; redisUrl: string | null;
 
 /** What is said of wake-ups that do not pass. */
 export const STANDING_IN =
-  'Until it is back polls stand in for it: news takes up to POLL_SECONDS, a cancellation HEARTBEAT_SECONDS.';
+  'Until it is back polls stand in for it: news takes up to POLL_SECONDS, a cancellation HEARTBEAT_SECONDS. Lists of ' +
+  'threads and vector stores that are followed move with what this process does alone.';
 
 /** For whoever asks the server what it is made of: callers, who are not told why. */
 export function describeWake({ carrier }: Wake): { driver: string; detail: string } {

@@ -2,7 +2,8 @@
  * Wake-ups: hints that something is worth looking at, never the truth. A lost one is covered by whoever polls.
  * Topics: `work` (a run may be claimed), `stop` (with the id of a run whose owner is asked to stop), `line` (with the id of a
  * run whose owner has something to tell of those that wait behind it), `keys` (with the
- * id of a key that was revoked), `threads` (with a project's id: its list of threads moved), `events` (with the cursor
+ * id of a key that was revoked), `threads` (with the ids of a
+ * project and of its thread that moved), `events` (with the cursor
  * of a thread's newest event), `ingest` (a file may be read into its vector store, or is not to be any more), `stores`
  * (with the id of a vector store that moved).
  */

@@ -122,6 +122,13 @@ export const SUBSCRIPTIONS: Tries = {
   runEvents: ({ runId, threadId }) => [{ runId }, { runId, after: cursorOf(threadId, 1) }],
   threadEvents: ({ threadId }) => [{ threadId }, { threadId, after: cursorOf(threadId, 1) }],
   vectorStoreEvents: ({ storeId }) => [{ vectorStoreId: storeId }],
+  threads: ({ word }) => [{}, { filter: { search: word } }, { filter: { metadata: { word } } }],
+};
+
+/** Subscriptions that name nothing and begin with nothing: what has to move before they say anything, as a mutation. */
+export const STIRRED: Record<string, (project: FilledProject) => string> = {
+  threads: ({ threadId, word }) =>
+    `mutation { updateThread(input: { threadId: "${threadId}", title: "${word} moved" }) { thread { id } } }`,
 };
 
 /**

@@ -3,7 +3,16 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CreateMessageDocument, FollowThreadDocument } from '../../src/generated/graphql/graphql.ts';
 import { createSchema } from '../../src/schema.ts';
 import { type RawAnswer, startSkein, type TestSkein } from '../skein.ts';
-import { ADMIN_ONLY, MUTATIONS, OTHER_CODES, QUERIES, REFUSED, SUBSCRIPTIONS, type Tries } from './isolation-cases.ts';
+import {
+  ADMIN_ONLY,
+  MUTATIONS,
+  OTHER_CODES,
+  QUERIES,
+  REFUSED,
+  STIRRED,
+  SUBSCRIPTIONS,
+  type Tries,
+} from './isolation-cases.ts';
 import { type FilledProject, fillProject } from './project.ts';
 import { openRows, type Rows } from './rows.ts';
 import { everything, fieldsFrom, idPlaces } from './schema-walk.ts';
@@ -136,17 +145,36 @@ describe('reading', () => {
 });
 
 describe('following', () => {
+  /** What moves in a project, for subscriptions that say nothing before. */
+  const stir = (name: string, projects: FilledProject[]) =>
+    STIRRED[name] &&
+    (async () => {
+      for (const project of projects) await skein.query(STIRRED[name]!(project), {}, project.key);
+    });
+
   test.each(Object.keys(SUBSCRIPTIONS))("%s begins with what is the own project's", async (name) => {
     for (const args of SUBSCRIPTIONS[name]!(mine)) {
-      for (const { data, errors } of await stranger.follow(name, args)) {
+      for (const { data, errors } of await stranger.follow(name, args, stir(name, [mine]))) {
         expect(errors).toBeUndefined();
         expect(data?.[name]).toBeTruthy();
       }
     }
   });
 
-  test.each(Object.keys(SUBSCRIPTIONS))('%s tells nothing of another project, by socket and by SSE', async (name) => {
-    for (const { args } of swapped('subscription', name)) {
+  test.each(Object.keys(STIRRED))('%s tells nothing of what moves in another project', async (name) => {
+    const words = ({ word }: FilledProject) => SUBSCRIPTIONS[name]!({ ...mine, word });
+    for (const args of [...words(mine), ...words(theirs)]) {
+      // Theirs first: what is told is of the own one.
+      const answers = await stranger.follow(name, args, stir(name, [theirs, theirs, mine]));
+      for (const answer of answers) expect(JSON.stringify(answer)).toContain(mine.threadId);
+    }
+  });
+
+  const naming = Object.keys(SUBSCRIPTIONS).filter((name) => !STIRRED[name]);
+  test.each(naming)('%s tells nothing of another project, by socket and by SSE', async (name) => {
+    const tries = swapped('subscription', name);
+    expect(tries.length).toBeGreaterThan(0);
+    for (const { args } of tries) {
       for (const { data, errors } of await stranger.follow(name, args)) {
         expect(data ?? null).toBeNull();
         expect(errors?.map(({ extensions }) => extensions?.code)).toEqual(['NOT_FOUND']);

@@ -15,12 +15,13 @@ vi.setConfig({ testTimeout: 60_000 });
 const THOUSAND = 1000;
 const SOCKETS = 10;
 const QUERY = 'subscription Leak($runId: ID!, $after: String) { runEvents(runId: $runId, after: $after) { cursor } }';
+const LIST = 'subscription LeakList($filter: ThreadFilter) { threads(filter: $filter) { threadId thread { title } } }';
 
 v8.setFlagsFromString('--expose-gc');
 const collectGarbage = vm.runInNewContext('gc') as () => void;
 
 let stage: Stage;
-let run: { runId: string; cursor: string };
+let run: { runId: string; threadId: string; cursor: string };
 let script: LiveScene;
 let before: Resources;
 
@@ -86,14 +87,17 @@ async function socket(): Promise<WebSocket> {
 
 const sockets = (count = SOCKETS): Promise<WebSocket[]> => Promise.all(Array.from({ length: count }, () => socket()));
 
-const subscribe = (ws: WebSocket, id: number, variables: object): void =>
-  ws.send(JSON.stringify({ id: String(id), type: 'subscribe', payload: { query: QUERY, variables } }));
+const subscribe = (ws: WebSocket, id: number, variables: object, query = QUERY): void =>
+  ws.send(JSON.stringify({ id: String(id), type: 'subscribe', payload: { query, variables } }));
 const complete = (ws: WebSocket, id: number): void => ws.send(JSON.stringify({ id: String(id), type: 'complete' }));
 
 /** A thousand subscriptions that wait for what comes next. */
-async function waiting(variables: object = { runId: run.runId, after: run.cursor }): Promise<WebSocket[]> {
+async function waiting(
+  variables: object = { runId: run.runId, after: run.cursor },
+  query = QUERY,
+): Promise<WebSocket[]> {
   const all = await sockets();
-  for (let i = 0; i < THOUSAND; i++) subscribe(all[i % SOCKETS]!, i, variables);
+  for (let i = 0; i < THOUSAND; i++) subscribe(all[i % SOCKETS]!, i, variables, query);
   await vi.waitFor(() => expect(counts().followers).toBe(THOUSAND), { timeout: 15_000, interval: 20 });
   return all;
 }
@@ -228,6 +232,31 @@ describe('a thousand subscriptions leave no listener, timer or socket', () => {
     for (const ws of all) ws.terminate();
     await leavesNothing();
     run.cursor = (await stage.details(run.runId)).cursor;
+  });
+
+  test('when they follow a list that moves, and are left in the middle of it', async () => {
+    const rename = async (title: string) => {
+      const { threadId } = run;
+      const { errors } = await stage.app.raw(
+        'mutation ($input: UpdateThreadInput!) { updateThread(input: $input) { userErrors { message } } }',
+        { input: { threadId, title } },
+      );
+      expect(errors).toBeUndefined();
+    };
+    for (const leave of ['complete', 'terminate', 'pause'] as const) {
+      const all = await waiting({ filter: { metadata: {} } }, LIST);
+      const told = heard(all, 'next', THOUSAND);
+      await rename(`for those who ${leave}`);
+      await told;
+      const moving = rename(`while they ${leave}`);
+      if (leave === 'complete') for (let i = 0; i < THOUSAND; i++) complete(all[i % SOCKETS]!, i);
+      else for (const ws of all) ws[leave]();
+      await moving;
+      // Those that only fall silent are found by their pings.
+      await vi.waitFor(() => expect(counts().followers).toBe(0), { timeout: 15_000, interval: 50 });
+      for (const ws of all) ws.terminate();
+      await leavesNothing();
+    }
   });
 
   test('and no memory', async () => {

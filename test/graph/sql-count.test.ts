@@ -1,8 +1,10 @@
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { graphql } from '../../src/generated/graphql/gql.ts';
+import { UpdateThreadDocument } from '../../src/generated/graphql/graphql.ts';
 import { calls, live, openStage, says, type LiveScene, type Stage, WEATHER } from '../engine/stage.ts';
 import { delta } from '../llm/model-server.ts';
+import { type ThreadsWatch, watchThreads } from '../threads/watch-threads.ts';
 
 const Deep = graphql(`
   query DeepThread($id: ID!, $first: Int!) {
@@ -241,5 +243,27 @@ describe('a whole conversation', () => {
     expect(texts.filter((text) => / from message t/.test(text))).toHaveLength(2);
     expect(statements).toBeLessThanOrEqual(6);
     expect(rows).toBeLessThanOrEqual(1 + 3 + 4 + 2 + 2);
+  });
+});
+
+describe('a list that is followed', () => {
+  test('is read once for all who follow it, whatever they narrow it to', async () => {
+    const threadId = await conversation(1);
+    const costs = [];
+    for (const followers of [1, 30]) {
+      const lists: ThreadsWatch[] = [];
+      for (let i = 0; i < followers; i++) {
+        lists.push(await watchThreads(stage.app, i % 2 ? { search: `title ${i % 5}` } : undefined));
+      }
+      const title = `title of ${followers}`;
+      const { statements, texts } = await counted(async () => {
+        await stage.app.query(UpdateThreadDocument, { input: { threadId, title } });
+        for (const list of lists) await list.until('the change', (hint) => hint.threadId === threadId);
+      });
+      expect(texts.filter((text) => /as fits/.test(text))).toHaveLength(1);
+      costs.push(statements);
+      for (const list of lists.toReversed()) await list.leave();
+    }
+    expect(costs[1]).toBe(costs[0]);
   });
 });

@@ -1,5 +1,6 @@
 import { type GraphQLSchema, type GraphQLField, getNamedType, type GraphQLObjectType } from 'graphql';
 import { expect } from 'vitest';
+import { waitFor } from '../server/wait-for.ts';
 import type { RawAnswer, TestSkein } from '../skein.ts';
 import type { FilledProject } from './project.ts';
 import { everything } from './schema-walk.ts';
@@ -8,8 +9,8 @@ import { everything } from './schema-walk.ts';
 export interface Stranger {
   /** Asks for a root field with everything below it, `depth` objects deep; fails when the answer holds a secret. */
   ask(kind: Kind, field: string, args: object, depth?: number): Promise<RawAnswer>;
-  /** The first answer of a subscription, by a socket and by SSE. */
-  follow(field: string, args: object): Promise<RawAnswer[]>;
+  /** The first answer of a subscription, by a socket and by SSE. `stir` makes something move once it has begun. */
+  follow(field: string, args: object, stir?: () => Promise<void>): Promise<RawAnswer[]>;
   /** Fails when an answer holds a secret. What was sent may be repeated where the answer says what is wrong with it. */
   check(answer: RawAnswer, sent: object): void;
   /** What has been asked for so far, as `Type.field`. */
@@ -56,9 +57,16 @@ export function createStranger(
   return {
     asked,
     check,
-    async follow(name, args) {
+    async follow(name, args, stir) {
       const query = document('subscription', name, args, 1);
-      const answers = [await bySocket(skein, key, query, args), await bySse(skein, key, query, args)];
+      const answers: RawAnswer[] = [];
+      for (const way of [bySocket, bySse]) {
+        await waitFor('nobody to follow anything', () => skein.skein.counts().followers === 0);
+        const first = way(skein, key, query, args);
+        if (stir) await waitFor('the subscription to begin', () => skein.skein.counts().followers > 0);
+        await stir?.();
+        answers.push(await first);
+      }
       for (const answer of answers) check(answer, args);
       return answers;
     },

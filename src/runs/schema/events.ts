@@ -9,7 +9,8 @@ import {
 import { builder } from '../../graphql/builder.ts';
 import type { Annotation as AnnotationValue, Message as MessageRow } from '../../threads/message.ts';
 import { Annotation, Message } from '../../threads/schema/message.ts';
-import { Thread, type ThreadView } from '../../threads/schema/thread.ts';
+import { Thread } from '../../threads/schema/thread.ts';
+import type { ThreadView } from '../../threads/thread-list.ts';
 import type { Run as RunRow, RunStep as StepRow } from '../run.ts';
 import { File, fileById } from '../../files/schema.ts';
 import { Run, RunStatus, type RunView } from './run.ts';

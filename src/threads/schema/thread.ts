@@ -14,7 +14,8 @@ import { byId, type Filter, type List } from '../../graphql/load.ts';
 import { createMutation, deleteMutation, mutation } from '../../graphql/mutation.ts';
 import { defineNode } from '../../graphql/node.ts';
 import { metadata, metadataChange, optional, text, unchanged } from '../../graphql/validation.ts';
-import type { NewThread, Thread as ThreadRow, Threads } from '../threads.ts';
+import { filterValues, THREAD_VIEW, type ThreadFilter as Wanted, threadFits, type ThreadView } from '../thread-list.ts';
+import type { NewThread, Threads } from '../threads.ts';
 import {
   Message,
   MessageConnection,
@@ -33,22 +34,14 @@ declare module '../../graphql/context.ts' {
   }
 }
 
-/** A thread with the number of the last event that its row reflects: both are read with one statement. */
-export type ThreadView = ThreadRow & { lastEvent: number };
-
-const reading = {
-  except: ['deletedAt'],
-  where: 't.deleted_at is null',
-  extra: '(select coalesce(max(number), 0)::int from event where thread_id = t.id) as "lastEvent"',
-};
-export const threadById = byId<ThreadView>('Thread', reading);
+export const threadById = byId<ThreadView>('Thread', THREAD_VIEW);
 const projectThreads: List<ThreadView> = {
   name: 'threads',
   table: 'Thread',
   parent: 'projectId',
   key: 'id',
   keyType: 'text',
-  ...reading,
+  ...THREAD_VIEW,
 };
 
 export const Thread = builder.objectRef<ThreadView>('Thread').implement({
@@ -102,18 +95,18 @@ export const ThreadFilter = builder.inputType('ThreadFilter', {
   }),
 });
 
-const FilterChecked = z.object({
-  search: text('search text', 256).nullish(),
-  metadata: metadata.nullish(),
-});
+export const filterChecked = z
+  .object({
+    search: optional(text('search text', 256)),
+    metadata: metadata.nullish().transform((pairs) => pairs ?? null),
+  })
+  .transform(({ search, metadata: pairs }): Wanted => ({ search: search || null, metadata: pairs }));
 
-function threadFilter({ search, metadata: pairs }: z.infer<typeof FilterChecked>): Filter {
-  return {
-    name: `filter-${search ? 'search' : ''}-${pairs ? 'metadata' : ''}`,
-    text: [`($5::text is null or t.title ilike $5)`, `($6::jsonb is null or t.metadata @> $6)`].join(' and '),
-    values: [search ? `%${search.replace(/[\\%_]/g, '\\$&')}%` : null, pairs ? JSON.stringify(pairs) : null],
-  };
-}
+const narrowedTo = (filter: Wanted): Filter => ({
+  name: `filter-${filter.search ? 'search' : ''}-${filter.metadata ? 'metadata' : ''}`,
+  text: threadFits('$5', '$6'),
+  values: filterValues(filter),
+});
 
 builder.queryField('thread', (t) =>
   t.field({
@@ -132,14 +125,14 @@ builder.queryField('threads', (t) =>
     complexity: pageCost,
     args: {
       ...pageArgs(t.arg),
-      filter: t.arg({ type: ThreadFilter, validate: FilterChecked as never, description: 'Only those that fit.' }),
+      filter: t.arg({ type: ThreadFilter, validate: filterChecked as never, description: 'Only those that fit.' }),
     },
     resolve: (_root, { filter, ...page }, { load, viewer }) =>
       load.page(
         projectThreads,
         viewer.projectId,
         page,
-        filter ? threadFilter(filter as z.infer<typeof FilterChecked>) : undefined,
+        filter ? narrowedTo(filter as Wanted) : undefined,
       ),
   }),
 );

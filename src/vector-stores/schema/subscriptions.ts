@@ -1,16 +1,21 @@
 import { builder } from '../../graphql/builder.ts';
 import type { Context } from '../../graphql/context.ts';
 import { RequestError } from '../../graphql/errors.ts';
-import { EventSource } from '../../graphql/event-source.ts';
-import { type StoreView, VectorStore, vectorStoreById } from './vector-store.ts';
+import type { Hints } from '../../graphql/hints.ts';
+import type { StoreView } from '../vector-store.ts';
+import { VectorStore, vectorStoreById } from './vector-store.ts';
+
+declare module '../../graphql/context.ts' {
+  interface Rooms {
+    /** Every store is a scope of its own. */
+    storeHints: Hints<StoreView, null>;
+  }
+}
 
 interface Moved {
   at: Date;
   store: StoreView;
 }
-
-/** Milliseconds between two events of one subscription: a page draws no faster. */
-const WINDOW_MS = 100;
 
 const VectorStoreEvent = builder.objectRef<Moved>('VectorStoreEvent').implement({
   description: 'A vector store has moved: a file of it was added, read in, failed, cancelled or removed, or it was changed.',
@@ -37,40 +42,14 @@ builder.subscriptionField('vectorStoreEvents', (t) =>
   }),
 );
 
-async function followStore(context: Context, id: string): Promise<AsyncIterable<Moved>> {
-  const { load, rooms } = context;
-  const read = () => load.one(vectorStoreById, id);
-  const first = await read();
-  if (!first) throw new RequestError('NOT_FOUND', `No vector store found with id '${id}'.`);
-  let moved = Promise.withResolvers<void>();
-  let closed = false;
-  let last = -Infinity;
-  let pause: NodeJS.Timeout | undefined;
-  const off = rooms.vectorStores.watch(id, () => moved.resolve());
-  // What moved before the watch began is told at once.
-  let waiting = false;
-  const next = async (): Promise<readonly Moved[] | null> => {
-    if (waiting) await moved.promise;
-    waiting = true;
-    const rest = last + WINDOW_MS - performance.now();
-    if (rest > 0 && !closed) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      wake = resolve;
-      pause = setTimeout(resolve, rest);
-      await promise;
-    }
-    if (closed) return null;
-    moved = Promise.withResolvers<void>();
-    last = performance.now();
-    const store = await read();
-    return store && [{ at: new Date(), store }];
-  };
-  let wake = () => {};
-  return new EventSource<Moved>(next, () => {
-    closed = true;
-    off();
-    clearTimeout(pause);
-    wake();
-    moved.resolve();
+const followStore = ({ load, rooms }: Context, id: string): Promise<AsyncIterable<Moved>> =>
+  rooms.storeHints.follow(id, {
+    filter: null,
+    ids: null,
+    tell: ({ at, row }) => (row ? { at, store: row } : 'end'),
+    async begin() {
+      const store = await load.one(vectorStoreById, id);
+      if (!store) throw new RequestError('NOT_FOUND', `No vector store found with id '${id}'.`);
+      return { id, event: { at: new Date(), store } };
+    },
   });
-}

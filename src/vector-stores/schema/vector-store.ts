@@ -8,9 +8,9 @@ import { readTexts, TEXT_AT_ONCE, type TextRange } from '../extracted-text.ts';
 import {
   FILE_COUNTS,
   type FileCounts as Counts,
-  storeIsExpired,
+  STORE_VIEW,
   storeIsThere,
-  type VectorStore as StoreRow,
+  type StoreView,
   VECTOR_STORE_FILE_ERRORS,
   VECTOR_STORE_FILE_STATUSES,
   type VectorStoreFile as FileRow,
@@ -27,21 +27,14 @@ declare module '../../graphql/context.ts' {
   }
 }
 
-export type StoreView = StoreRow & { expired: boolean };
-
-const reading = {
-  except: ['words', 'indexed', 'version', 'deletedAt', 'chunks', 'dimensions'],
-  where: storeIsThere('t'),
-  extra: `${storeIsExpired('t')} as expired`,
-};
-export const vectorStoreById = byId<StoreView>('VectorStore', reading);
+export const vectorStoreById = byId<StoreView>('VectorStore', STORE_VIEW);
 const projectStores: List<StoreView> = {
   name: 'vector-stores',
   table: 'VectorStore',
   parent: 'projectId',
   key: 'id',
   keyType: 'text',
-  ...reading,
+  ...STORE_VIEW,
 };
 
 const OF_A_STORE = `exists (select from vector_store s where s.id = t.vector_store_id and ${storeIsThere('s')})`;
