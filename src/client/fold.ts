@@ -8,6 +8,7 @@ import type {
   StepPartsFragment,
 } from '../generated/graphql/graphql.ts';
 import { applyCallDeltas, applyContentDeltas, textOf } from './deltas.ts';
+import { isFinal } from './final.ts';
 
 /** A message of a conversation: of one in progress, what has been written so far. */
 export type ConversationMessage = MessagePartsFragment;
@@ -23,6 +24,8 @@ export type ConversationEvent = FollowRunSubscription['runEvents'] | FollowThrea
 export interface Conversation {
   /** Position of the newest event that was folded: what to pass as `after` when a subscription is begun again. */
   readonly cursor: string | null;
+  /** Where messages begin that are older than those here: what to pass as `before`; null when there are none. */
+  readonly older: string | null;
   /** In thread order. */
   readonly messages: readonly ConversationMessage[];
   /** Oldest first. */
@@ -35,11 +38,9 @@ export interface Conversation {
 
 type Of<Type extends ConversationEvent['__typename']> = Extract<ConversationEvent, { __typename: Type }>;
 
-const FINAL = new Set<string>(['CANCELLED', 'FAILED', 'COMPLETED', 'INCOMPLETE', 'EXPIRED']);
-
 /** Nothing yet: where to begin when a subscription begins with a snapshot. */
 export function emptyConversation(): Conversation {
-  return { cursor: null, messages: [], runs: [], deleted: false, dropped: new Set() };
+  return { cursor: null, older: null, messages: [], runs: [], deleted: false, dropped: new Set() };
 }
 
 /**
@@ -61,8 +62,29 @@ export function conversationOf(result: ConversationQuery | RunDetailsQuery): Con
     return message;
   });
   if (thread.activeRun) runs.set(thread.activeRun.id, { ...thread.activeRun, steps: thread.activeRun.steps.nodes });
-  return { ...emptyConversation(), cursor: thread.cursor, messages, runs: [...runs.values()] };
+  const older = olderThan(thread.messages.pageInfo);
+  return { ...emptyConversation(), cursor: thread.cursor, older, messages, runs: [...runs.values()] };
 }
+
+/**
+ * The conversation with a page of older messages before it: the result of `Conversation`, asked for with `older` as
+ * `before`. What is known already stays as it is, for it may be ahead of the page.
+ */
+export function withOlder(state: Conversation, result: ConversationQuery): Conversation {
+  const page = conversationOf(result);
+  if (!page) return { ...state, older: null };
+  const known = new Set([...state.messages, ...state.runs].map(({ id }) => id));
+  const isNew = ({ id }: { id: string }) => !known.has(id) && !state.dropped.has(id);
+  return {
+    ...state,
+    older: page.older,
+    messages: [...page.messages.filter(isNew), ...state.messages],
+    runs: [...page.runs.filter(isNew), ...state.runs],
+  };
+}
+
+const olderThan = (page: { hasPreviousPage: boolean; startCursor: string | null }): string | null =>
+  page.hasPreviousPage ? page.startCursor : null;
 
 /**
  * The conversation behind an event. Events go in as they come; one that comes twice, or whose outcome is known already
@@ -108,6 +130,7 @@ function changes(state: Conversation, event: ConversationEvent): Partial<Convers
 
 function replaceAll({ thread }: Of<'ThreadSnapshot'>): Partial<Conversation> {
   return {
+    older: olderThan(thread.messages.pageInfo),
     messages: thread.messages.nodes,
     runs: thread.runs.nodes.map(({ steps, ...run }) => ({ ...run, steps: steps.nodes })),
     deleted: false,
@@ -131,7 +154,7 @@ function changeRun({ runs }: Conversation, { run }: Of<'RunStatusChanged'>): Par
   return {
     runs: put(runs, { ...run, steps: [] }, (known) => {
       // A query may have been ahead of the log: what is final has no way back.
-      if (FINAL.has(known.status) && !FINAL.has(run.status)) return known;
+      if (isFinal(known.status) && !isFinal(run.status)) return known;
       return { ...run, steps: known.steps };
     }),
   };

@@ -302,12 +302,13 @@ describe('a snapshot', () => {
       thread: {
         id: 'thread_1',
         title: null,
-        messages: { nodes: [message('msg_9', 'New')] },
+        messages: { pageInfo: { hasPreviousPage: true, startCursor: 'm.9' }, nodes: [message('msg_9', 'New')] },
         runs: { nodes: [{ ...run('run_9'), steps: { nodes: [] } }] },
       },
     };
     const state = fold(known(), snapshot);
     expect(state.messages).toEqual([message('msg_9', 'New')]);
+    expect(state.older).toBe('m.9');
     expect(state.runs).toEqual([{ ...run('run_9'), steps: [] }]);
   });
 });

@@ -1,0 +1,48 @@
+import type { Exchange } from '@urql/core';
+import { cacheExchange, type Cache, type KeyingConfig } from '@urql/exchange-graphcache';
+import { POSSIBLE_TYPES } from './possible-types.ts';
+
+/** Every object with an id is one entity, wherever it was read; whatever has none belongs to what it was read with. */
+const keys = new Proxy<KeyingConfig>({}, { get: () => ({ id }: { id?: unknown }) => (typeof id === 'string' ? id : null) });
+
+/** Lists whose members a mutation may change, by the mutation: they are read anew where they are shown. */
+const LISTS: Record<string, string> = {
+  createAssistant: 'assistants',
+  createVectorStore: 'vectorStores',
+  uploadFile: 'files',
+};
+
+/** What is deleted, by the mutation: it goes out of every list at once. */
+const DELETED: Record<string, string> = {
+  deleteAssistant: 'Assistant',
+  deleteThread: 'Thread',
+  deleteMessage: 'Message',
+  deleteFile: 'File',
+  deleteVectorStore: 'VectorStore',
+  removeVectorStoreFile: 'VectorStoreFile',
+};
+
+type Update = (result: Record<string, unknown>, args: unknown, cache: Cache) => void;
+
+const renewList =
+  (list: string): Update =>
+  (_result, _args, cache) => {
+    for (const { fieldName, fieldKey } of cache.inspectFields('Query')) {
+      if (fieldName === list) cache.invalidate('Query', fieldKey);
+    }
+  };
+
+const dropEntity =
+  (mutation: string, __typename: string): Update =>
+  (result, _args, cache) => {
+    const payload = result[mutation] as { deletedId?: string | null } | null;
+    if (payload?.deletedId) cache.invalidate({ __typename, id: payload.deletedId });
+  };
+
+/** urql's normalised cache, told of Skein's graph. Events that are followed pass through it too. */
+export function skeinCache(): Exchange {
+  const updates: Record<string, Update> = {};
+  for (const [mutation, list] of Object.entries(LISTS)) updates[mutation] = renewList(list);
+  for (const [mutation, typename] of Object.entries(DELETED)) updates[mutation] = dropEntity(mutation, typename);
+  return cacheExchange({ keys, possibleTypes: POSSIBLE_TYPES, updates: { Mutation: updates } });
+}
