@@ -34,8 +34,9 @@ try {
   if (!works)
     lines.push(
       skein.key
-        ? `GraphiQL with your key: ${skein.url}/graphql#key=${encodeURIComponent(skein.key)}`
-        : `GraphiQL, which will ask for a key: ${skein.url}/graphql`,
+        ? `The playground, with your key: ${skein.url}/#key=${encodeURIComponent(skein.key)}`
+        : `The playground, which will ask for a key: ${skein.url}/`,
+      `GraphiQL, to write operations by hand: ${skein.url}/graphql`,
     );
   process.stdout.write(`\n${lines.join('\n')}\n\n`);
   let stopping = false;

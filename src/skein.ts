@@ -30,6 +30,7 @@ import { createConnections } from './server/connections.ts';
 import { createFileRoutes } from './server/files.ts';
 import { createHealthServer, type Readiness } from './server/health.ts';
 import { createHttpServer } from './server/http.ts';
+import { createPlaygroundRoutes } from './server/playground.ts';
 import { createSocketWatch } from './server/socket-watch.ts';
 import { createWebSockets } from './server/websocket.ts';
 import { createThreadList } from './threads/thread-list.ts';
@@ -219,6 +220,7 @@ async function start(
         operations,
         context,
         files: createFileRoutes({ files, links, corsOrigins, logger }),
+        playground: createPlaygroundRoutes({ publicUrl: config.publicUrl }),
         ...guards,
         check,
         allowedHosts,

@@ -13,6 +13,7 @@ import { type FileRoutes, isUploadPath } from './files.ts';
 import { isKnownHost, isKnownOrigin, originOf } from './hosts.ts';
 import { refuse } from './json-answer.ts';
 import { isMultipart, readMultipart } from './multipart.ts';
+import type { PlaygroundRoutes } from './playground.ts';
 import { requestIdOf } from './request-id.ts';
 
 export interface HttpOptions {
@@ -21,6 +22,7 @@ export interface HttpOptions {
   context(authorization: string | null, requestId: string, origin: string): Promise<Context>;
   /** Downloads and uploads. */
   files: FileRoutes;
+  playground: PlaygroundRoutes;
   /** Which of these keys are still good. */
   stillGood(keyIds: string[]): Promise<Set<string>>;
   /** Calls back with the id of every key that is revoked, and asks to look again when some may have been missed. */
@@ -39,7 +41,7 @@ const REQUEST_MS = 300_000;
 /** When those who are refused because there are too many may try again. */
 export const RETRY_SECONDS = 5;
 
-/** The HTTP side: GraphQL (queries, mutations, and subscriptions as SSE), GraphiQL and health. */
+/** The HTTP side: GraphQL (queries, mutations, and subscriptions as SSE), GraphiQL, the playground, files and health. */
 export function createHttpServer(options: HttpOptions): Server {
   const { allowedHosts, logger } = options;
   const yoga = createGraphqlHandler(options);
@@ -117,11 +119,11 @@ export function createHttpServer(options: HttpOptions): Server {
           return refusal(429, 'The key has as many connections as MAX_CONNECTIONS_PER_KEY allows.');
         },
       });
-    } else if ((await answerHealth(path, response, options.check)) || (await options.files(request, response))) {
-      return;
-    } else if (path === '/' && request.method === 'GET') {
-      response.writeHead(302, { location: GRAPHQL_PATH }).end();
-    } else {
+    } else if (
+      !(await answerHealth(path, response, options.check)) &&
+      !(await options.files(request, response)) &&
+      !(await options.playground(request, response))
+    ) {
       refuse(response, 404, 'NOT_FOUND', `There is nothing at ${path}; GraphQL is at ${GRAPHQL_PATH}.`);
     }
   }

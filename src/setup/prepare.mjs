@@ -3,7 +3,7 @@
 // step is skipped while its inputs are what they were, so a prepared clone costs a few file reads.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, readdirSync, realpathSync, unlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, realpathSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setupLock } from './setup-lock.mjs';
@@ -11,6 +11,11 @@ import { setupLock } from './setup-lock.mjs';
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const generated = join(root, 'src/generated');
 const WANTED_NODE = 24;
+/** What is made here: a name, and the folder that it fills. */
+const PRISMA = { name: 'prisma', folder: join(generated, 'prisma') };
+const DOCUMENTS = { name: 'graphql', folder: join(generated, 'graphql') };
+const CLIENT = { name: 'client', folder: join(root, 'dist/client') };
+const PLAYGROUND = { name: 'playground', folder: join(root, 'dist/playground') };
 /** npm puts node_modules/.bin first on PATH, so the Node that comes as a package is the one that `npm start` runs. */
 const packagedNode = join(root, 'node_modules/.bin/node');
 
@@ -25,8 +30,10 @@ class SetupError extends Error {
 const steps = [
   { stale: packagesStale, run: installPackages },
   { stale: nodeStale, run: replaceNode },
-  { stale: () => isStale('prisma', prismaInputs()), run: generatePrisma },
-  { stale: () => isStale('graphql', graphqlInputs()), run: generateDocuments },
+  { stale: () => isStale(PRISMA, prismaInputs()), run: generatePrisma },
+  { stale: () => isStale(DOCUMENTS, graphqlInputs()), run: generateDocuments },
+  { stale: () => isStale(CLIENT, clientInputs()), run: buildClient },
+  { stale: () => isStale(PLAYGROUND, playgroundInputs()), run: buildPlayground },
 ];
 
 try {
@@ -159,7 +166,7 @@ async function generatePrisma() {
     },
     'Mend prisma/schema.prisma (the line is named above) and run the command again.',
   );
-  stamp('prisma', prismaInputs());
+  stamp(PRISMA, prismaInputs());
 }
 
 function graphqlInputs() {
@@ -188,7 +195,79 @@ async function generateDocuments() {
     'A document does not fit schema/schema.graphql. If the graph has just changed, print it first: ' +
       '`node src/setup/print-schema.ts --write`.',
   );
-  stamp('graphql', graphqlInputs());
+  stamp(DOCUMENTS, graphqlInputs());
+}
+
+// what browsers get
+
+function clientInputs() {
+  return [
+    ...graphqlInputs(),
+    ...versions('typescript', 'react', 'urql', '@urql/core', '@urql/exchange-graphcache', 'graphql-ws'),
+    ...contents(['package.json', 'tsconfig.json', 'tsconfig.web.json', 'tsconfig.client.json', ...files('src/client', '')]),
+  ];
+}
+
+async function buildClient() {
+  say('building the client (dist/client)');
+  rmSync(join(root, 'dist'), { recursive: true, force: true });
+  await generate(
+    'typescript',
+    'tsc',
+    ['-p', 'tsconfig.client.json'],
+    {},
+    'The errors above are in src/client, or in what it is made of.',
+  );
+  writeFileSync(join(root, 'dist/package.json'), clientManifest());
+  stamp(CLIENT, clientInputs());
+}
+
+/** The client as a package of its own: without what only the server needs. */
+function clientManifest() {
+  const { name, version, description, license, exports, devDependencies, dependencies } = JSON.parse(
+    read(join(root, 'package.json')),
+  );
+  const here = (path) => path.replace('./dist/', './');
+  const entries = Object.entries(exports).map(([entry, target]) => [
+    entry,
+    typeof target === 'string' ? target : { types: here(target.types), default: here(target.default) },
+  ]);
+  const compatible = (from, names) => Object.fromEntries(names.map((item) => [item, `^${from[item]}`]));
+  const forReact = ['@urql/core', '@urql/exchange-graphcache', 'urql', 'wonka'];
+  return JSON.stringify(
+    {
+      name,
+      version,
+      description: `${description} The typed client.`,
+      license,
+      type: 'module',
+      sideEffects: false,
+      exports: Object.fromEntries(entries),
+      files: ['client', 'generated'],
+      dependencies: {
+        ...compatible(dependencies, ['graphql-ws']),
+        ...compatible(devDependencies, ['@graphql-typed-document-node/core']),
+      },
+      peerDependencies: { graphql: '^16 || ^17', ...compatible(devDependencies, forReact), react: '>=19' },
+      peerDependenciesMeta: Object.fromEntries([...forReact, 'react'].map((item) => [item, { optional: true }])),
+    },
+    null,
+    2,
+  );
+}
+
+function playgroundInputs() {
+  return [
+    ...clientInputs(),
+    ...versions('vite', 'react-dom', '@base-ui/react', 'react-markdown', 'remark-gfm', 'rehype-highlight', 'virtua'),
+    ...contents(['vite.config.ts', ...files('src/playground', '')]),
+  ];
+}
+
+async function buildPlayground() {
+  say('building the playground (dist/playground)');
+  await generate('vite', 'vite', ['build', '--logLevel', 'warn'], {}, 'The errors above are in src/playground.');
+  stamp(PLAYGROUND, playgroundInputs());
 }
 
 /** Runs a command that comes with a package; its output is shown only when it fails. */
@@ -205,11 +284,11 @@ async function generate(packageName, command, args, env, hint) {
   throw new SetupError(`${command} ${args.join(' ')} failed with exit code ${code}`, hint);
 }
 
-function isStale(name, inputs) {
-  return !existsSync(join(generated, name)) || read(stampPath(name)) !== digest(inputs);
+function isStale({ name, folder }, inputs) {
+  return !existsSync(folder) || read(stampPath(name)) !== digest(inputs);
 }
 
-function stamp(name, inputs) {
+function stamp({ name }, inputs) {
   writeFileSync(stampPath(name), digest(inputs));
 }
 

@@ -274,7 +274,11 @@ test('the log tells of runs by their ids, and holds neither keys nor what was sa
     .output()
     .split('\n')
     .filter((line) => line && !line.startsWith('{'));
-  expect(loose).toEqual([`Skein listens on ${server.url}`, `GraphiQL with your key: ${server.link}`]);
+  expect(loose).toEqual([
+    `Skein listens on ${server.url}`,
+    `The playground, with your key: ${server.link}`,
+    `GraphiQL, to write operations by hand: ${server.url}/graphql`,
+  ]);
 });
 
 describe('a server that cannot start', () => {

@@ -34,7 +34,7 @@ export async function startProcess(
     'the link',
     () => {
       if (isOver) throw new Error(`the server ended:\n${output()}`);
-      return /^GraphiQL.*: (\S+)$/m.exec(output())?.[1];
+      return /^The playground.*: (\S+)$/m.exec(output())?.[1];
     },
     40_000,
   );

@@ -28,7 +28,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   graphql: { may: ['db', 'auth'], mayType: ['events'] },
   server: { may: ['schema', 'graphql', 'auth', 'files'], mayType: ['events'] },
   client: { may: [] },
-  playground: { may: ['client'] },
+  playground: { may: [] },
 };
 
 /** Import anything; nobody but each other imports them. */
@@ -49,6 +49,10 @@ export const OWNERS: readonly Owner[] = [
   { what: /^openai$/, only: ['src/llm/openai.ts', 'src/llm/openai-fetch.ts'] },
   { what: /^ws$/, only: ['src/server/'] },
   { what: /^graphql-yoga$/, only: ['src/server/'] },
+  // The playground is built on the client as it is published, and on nothing else of ours.
+  { what: /^skein$/, only: ['src/playground/'] },
+  { what: /^(react|urql|wonka|@urql\/.+)$/, only: ['src/client/react/', 'src/playground/'] },
+  { what: /^(react-dom|@base-ui\/react|lucide-react|virtua|marked|react-markdown)$/, only: ['src/playground/'] },
   { what: /^graphql-ws$/, only: ['src/server/', 'src/client/'] },
   { what: /^node:(child_process|worker_threads)$/, only: ['src/db/embedded', 'src/setup/', 'src/sandbox/', 'src/vector-stores/extract'] },
   { what: /^@electric-sql\//, only: ['src/db/', 'src/setup/'] },
