@@ -11,6 +11,9 @@ import { SidebarContext } from './sidebar-context.ts';
 
 const Conversation = lazy(() => import('./conversation/conversation-view.tsx').then(({ ConversationView }) => ({ default: ConversationView })));
 const Inspector = lazy(() => import('./inspector/inspector.tsx').then(({ Inspector: found }) => ({ default: found })));
+const Assistants = lazy(() => import('./assistants/assistants-view.tsx').then(({ AssistantsView }) => ({ default: AssistantsView })));
+const Files = lazy(() => import('./files/files-view.tsx').then(({ FilesView }) => ({ default: FilesView })));
+const Stores = lazy(() => import('./files/stores-view.tsx').then(({ StoresView }) => ({ default: StoresView })));
 
 interface ShellProps {
   operations: OperationsLog;
@@ -86,9 +89,11 @@ function View({ route }: { route: Route }) {
     case 'thread':
       return <Conversation key={route.threadId} threadId={route.threadId} />;
     case 'assistants':
+      return <Assistants assistantId={route.assistantId} />;
     case 'files':
+      return <Files />;
     case 'stores':
-      return <NewConversation />;
+      return <Stores storeId={route.storeId} />;
   }
 }
 
