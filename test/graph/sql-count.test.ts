@@ -1,9 +1,10 @@
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { graphql } from '../../src/generated/graphql/gql.ts';
-import { UpdateThreadDocument } from '../../src/generated/graphql/graphql.ts';
+import { CitationSourcesDocument, UpdateThreadDocument } from '../../src/generated/graphql/graphql.ts';
 import { calls, live, openStage, says, type LiveScene, type Stage, WEATHER } from '../engine/stage.ts';
 import { delta } from '../llm/model-server.ts';
+import { createShelf } from '../vector-stores/shelf.ts';
 import { type ThreadsWatch, watchThreads } from '../threads/watch-threads.ts';
 
 const Deep = graphql(`
@@ -264,6 +265,36 @@ describe('a list that is followed', () => {
       expect(texts.filter((text) => /as fits/.test(text))).toHaveLength(1);
       costs.push(statements);
       for (const list of lists.toReversed()) await list.leave();
+    }
+    expect(costs[1]).toBe(costs[0]);
+  });
+});
+
+describe('citations', () => {
+  test('are opened with the same statements, one or many, and what stands in one piece is read once', async () => {
+    const shelf = createShelf(stage.app);
+    const lines = Array.from({ length: 40 }, (_, i) => `## Beast ${i}\n\nThe beast number ${i} weighs ${i + 100} kilograms.\n`);
+    const storeId = await shelf.storeOf({ 'one.md': lines.join('\n'), 'two.md': lines.toReversed().join('\n') });
+    const assistant = await stage.createAssistant({
+      tools: [{ fileSearch: {} }],
+      toolResources: { fileSearch: { vectorStoreIds: [storeId] } },
+    });
+    const cite = async (citations: number): Promise<string> => {
+      const search = { name: 'file_search', arguments: JSON.stringify({ query: 'beast number' }) };
+      const answer = Array.from({ length: citations }, (_, i) => `The beast number ${i}.【0:${i % 4}†x】`).join(' ');
+      stage.scenes.push(calls([search]), says(answer));
+      return (await stage.perform({ assistantId: assistant })).messages.nodes.at(-1)!.id;
+    };
+    const costs = [];
+    for (const citations of [1, 60]) {
+      const messageId = await cite(citations);
+      await stage.app.query(CitationSourcesDocument, { messageId });
+      const { result, statements, texts } = await counted(() =>
+        stage.app.query(CitationSourcesDocument, { messageId, before: 40, after: 40 }),
+      );
+      expect(JSON.stringify(result).match(/"quoteIndex"/g)).toHaveLength(citations);
+      expect(texts.filter((text) => /extracted_text/.test(text))).toHaveLength(2);
+      costs.push(statements);
     }
     expect(costs[1]).toBe(costs[0]);
   });

@@ -18,6 +18,7 @@ import {
   type NewMessage,
   textOf,
 } from '../message.ts';
+import { GONE, readSource, sourceField } from '../../vector-stores/schema/citation-source.ts';
 import { SourceLocation } from '../../vector-stores/schema/search-result.ts';
 
 export const MessageRole = builder.enumType('MessageRole', {
@@ -86,6 +87,11 @@ builder.objectRef<AnnotationValue & { type: 'fileCitation' }>('FileCitation').im
       nullable: true,
       description: 'Where the quote stands.',
       resolve: (citation) => citation.location,
+    }),
+    source: t.field({
+      ...sourceField(t.arg),
+      description: `The quote with the words around it, for a reader who wants to see it in its place; ${GONE}`,
+      resolve: (citation, around, { load }) => readSource(load, citation, around),
     }),
     score: t.exposeFloat('score', { description: 'How well the source fitted what was searched for, 0 to 1.' }),
   }),

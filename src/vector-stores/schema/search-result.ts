@@ -1,6 +1,7 @@
 import { File, fileById } from '../../files/schema.ts';
 import { builder } from '../../graphql/builder.ts';
 import type { SourceLocation as Location } from '../location.ts';
+import { GONE, readSource, sourceField } from './citation-source.ts';
 
 export const SourceLocation = builder.objectRef<Location>('SourceLocation').implement({
   description: 'A place in the extracted text of a file.',
@@ -64,6 +65,12 @@ export const FileSearchResult = builder.objectRef<Result>('FileSearchResult').im
       nullable: true,
       description: 'Where it stands.',
       resolve: ({ location }) => location,
+    }),
+    source: t.field({
+      ...sourceField(t.arg),
+      description: `The passage with the words around it; ${GONE}`,
+      resolve: ({ fileId, text, location }, around, { load }) =>
+        readSource(load, { fileId, quote: text, location }, around),
     }),
     attributes: t.field({
       type: 'JSON',
