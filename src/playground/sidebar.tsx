@@ -6,6 +6,7 @@ import { useThreads } from 'skein/react';
 import { useMutation } from 'urql';
 import { titleOf } from './conversation/title.ts';
 import { Button, IconButton } from './parts/button.tsx';
+import { useShortcut } from './parts/use-shortcut.ts';
 import { go, hrefOf, type Route } from './route.ts';
 import { ServerFacts } from './server-facts.tsx';
 import styles from './sidebar.module.css';
@@ -22,6 +23,14 @@ export function Sidebar({ route, leave }: SidebarProps) {
   const [search, setSearch] = useState('');
   const wanted = useDeferredValue(search.trim());
   const { threads, loaded, hasMore, loadingMore, loadMore, error } = useThreads(wanted === '' ? null : { search: wanted });
+  useShortcut('n', () => go({ view: 'new' }));
+  const at = threads.findIndex(({ id }) => route.view === 'thread' && id === route.threadId);
+  const show = (next: number) => {
+    const thread = threads[next];
+    if (thread) go({ view: 'thread', threadId: thread.id });
+  };
+  useShortcut('ArrowUp', () => show(at - 1));
+  useShortcut('ArrowDown', () => show(at + 1));
   return (
     <div className={styles.sidebar}>
       <div className={styles.brand}>
@@ -29,7 +38,13 @@ export function Sidebar({ route, leave }: SidebarProps) {
         <strong>Skein</strong>
         <ThemeButton />
       </div>
-      <a className={styles.start} href={hrefOf({ view: 'new' })} aria-current={route.view === 'new' ? 'page' : undefined}>
+      <a
+        className={styles.start}
+        href={hrefOf({ view: 'new' })}
+        aria-current={route.view === 'new' ? 'page' : undefined}
+        aria-keyshortcuts="Alt+N"
+        title="Alt+N; Alt+↑ and Alt+↓ go from one conversation to the next"
+      >
         <Plus size={16} /> New conversation
       </a>
       <input

@@ -24,6 +24,11 @@ export function Composer({ attachments, blocked, cancel, send, field }: Composer
   const empty = text.trim() === '' && files.length === 0;
   const may = !empty && ready && !sending && blocked === null;
 
+  // Who comes here comes to write; on a phone that would bring up the keyboard over what is to be read.
+  useEffect(() => {
+    if (matchMedia('(hover: hover)').matches) field.current?.focus();
+  }, [field]);
+
   // As high as what is written, up to where it scrolls.
   useEffect(() => {
     const area = field.current;
