@@ -76,12 +76,23 @@ async function make(
     held.writeToolCalls([{ type: call.type, index, id: call.id, offset, ...empty, ...part }]);
   };
   try {
-    return await tool.run(calls[index] as HostedCall, { projectId, threadId, assistantId, setting }, report, signal);
+    const work = tool.run(calls[index] as HostedCall, { projectId, threadId, assistantId, setting }, report, signal);
+    return await unlessAborted(work, signal);
   } catch (error) {
     if (signal.aborted || error instanceof FenceLostError) throw error;
     logger.error({ err: error, runId: run.id, tool: tool.type }, 'a hosted tool failed');
     return failed(calls[index] as HostedCall, TOOL_FAILED);
   }
+}
+
+/** The run goes where it is to go at once: a tool is told to stop, and takes the time it needs for it by itself. */
+function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason as Error);
+    signal.addEventListener('abort', abort, { once: true });
+    if (signal.aborted) abort();
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
 }
 
 const failed = (call: HostedCall, failure: string): HostedCall => ({ ...call, status: 'FAILED', failure });

@@ -213,6 +213,21 @@ describe('a run whose hosted call is running', () => {
     await expectFoldedIsStored(runId, state);
   });
 
+  test('is not kept by a tool that goes on, and its thread is free', async () => {
+    script.search = async (query, signal) => {
+      seen.resolve(signal);
+      await on.promise;
+      return [query];
+    };
+    stage.scenes.push(calls([search('cats')]));
+    const { runId, threadId } = await stage.start({ tools: [FILE_SEARCH] });
+    await seen.promise;
+    await stage.cancel(runId);
+    await stage.follow(runId);
+    expect((await stage.details(runId)).status).toBe('CANCELLED');
+    expect((await stage.say(threadId, 'Free?')).userErrors).toEqual([]);
+  });
+
   test('is handed back by a server that stops, and made again by the next one without asking the model again', async () => {
     stage.scenes.push(calls([search('cats')]), says('Done.'));
     const { runId } = await stage.start({ tools: [FILE_SEARCH] });
