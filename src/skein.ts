@@ -36,6 +36,7 @@ import { createWebSockets } from './server/websocket.ts';
 import { createThreadList } from './threads/thread-list.ts';
 import { createThreads } from './threads/threads.ts';
 import { readCodeFiles } from './threads/code-files.ts';
+import { createCodeSessionRows } from './threads/code-sessions.ts';
 import { readSearchedStores } from './threads/tool-resources.ts';
 import { createFileSearch } from './tools/file-search.ts';
 import { createCodeInterpreter } from './tools/code-interpreter.ts';
@@ -102,8 +103,9 @@ async function start(
     leaseMs: config.leaseMs,
     ...runLeases(config.runMaxAttempts),
   });
+  const sessions = createCodeSessionRows({ db, worker: owner, idleMs: config.sandbox.idleMs });
   // Who holds the data folder is alone: whoever had a lease before is gone.
-  if (db.embedded) await leases.voidAll();
+  if (db.embedded) await Promise.all([leases.voidAll(), sessions.voidAll()]);
 
   const keys = createKeys({ db, onRevoked: (keyId) => wake.wake('keys', keyId) });
   const forget = () => keys.forget();
@@ -139,7 +141,7 @@ async function start(
   const sandbox = executes && !given ? await openSandbox(config, logger) : null;
   closing.push(() => sandbox?.close());
   const inputs = (place: Parameters<typeof readCodeFiles>[1]) => readCodeFiles(db, place);
-  const codeInterpreter = sandbox && createCodeInterpreter({ sandbox, files, inputs, logger });
+  const codeInterpreter = sandbox && createCodeInterpreter({ sandbox, files, inputs, sessions, logger });
   const tools = given ?? { codeInterpreter, fileSearch };
   const links = await createLinks({ db, fileSeconds: config.fileUrlSeconds });
   const rooms: Rooms = {
@@ -265,6 +267,7 @@ async function start(
     draining = true;
     logger.info('shutting down');
     const quiet = new Promise((resolve) => http.close(resolve));
+    if (sandbox) await sessions.end();
     // Runs first: somebody waits for each of them.
     await worker?.close(config.drainMs);
     await chores?.close();

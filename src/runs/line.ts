@@ -3,7 +3,7 @@ import { byCaller, inRun, type NewEvent } from '../events/event.ts';
 import { MESSAGES_PER_THREAD, type NewMessage } from '../threads/message.ts';
 import { holdThread, insertMessages } from '../threads/threads.ts';
 import type { Wake } from '../work/wake.ts';
-import { RUN_COLUMNS, saveEntered, saveOutOfLine } from './rows.ts';
+import { preferWorker, RUN_COLUMNS, saveEntered, saveOutOfLine } from './rows.ts';
 import { moved, type Run } from './run.ts';
 
 /** Runs that may wait for one thread. */
@@ -61,7 +61,7 @@ export function createLine({ wake, expiresAfterMs }: { wake: Wake; expiresAfterM
 
   function enter(tx: Tx, waiting: Waiting, next: number): NewEvent[] {
     const { threadId, projectId, lastPosition, pendingMessages } = waiting;
-    const place = { id: threadId, projectId, activeRunId: null, lastEvent: next - 1, lastPosition };
+    const place = { id: threadId, projectId, activeRunId: null, lastEvent: next - 1, lastPosition, codeWorker: null };
     const messages = insertMessages(tx, place, pendingMessages ?? []);
     const run: Run = {
       ...runOf(waiting),
@@ -69,6 +69,7 @@ export function createLine({ wake, expiresAfterMs }: { wake: Wake; expiresAfterM
       expiresAt: new Date(Date.now() + expiresAfterMs),
     };
     saveEntered(tx, run);
+    preferWorker(tx, run.id);
     holdThread(tx, threadId, run.id);
     tx.afterCommit(() => wake.wake('work'));
     return [...byCaller(messages), ...inRun(run.id, [{ type: 'RunStatusChanged', run }])];

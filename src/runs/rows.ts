@@ -8,7 +8,10 @@ import { isFinal } from './status.ts';
 /** The only statements that write runs and steps (a run's lease columns are written by src/work). */
 
 /** Fields of a run's row that are not the run's: its lease, its place in line, the state of its log. */
-export const KEPT: readonly string[] = ['owner', 'epoch', 'leaseUntil', 'line', 'pendingMessages', 'lost', 'endedAt', 'compacted'];
+export const KEPT: readonly string[] = [
+  ...['owner', 'epoch', 'leaseUntil', 'preferredOwner', 'preferredUntil'],
+  ...['line', 'pendingMessages', 'lost', 'endedAt', 'compacted'],
+];
 
 /** What comes with the claim of a run: all that a worker needs to begin. */
 const CLAIMED = `${columns('Run', 't', ['metadata', ...KEPT])}, t.lost,
@@ -24,10 +27,12 @@ export function runLeases(maxAttempts: number) {
   const live = `(t.cancel_requested_at is null and t.expires_at > now() and ${lost} < ${maxAttempts})`;
   return {
     table: 'run',
-    ready: `status in ('QUEUED', 'IN_PROGRESS') and line is null`,
+    ready: `status in ('QUEUED', 'IN_PROGRESS') and line is null
+and (preferred_until is null or preferred_until < now() or preferred_owner = $2)`,
     stop: 'cancel_requested_at is not null',
     set: `status = case when ${live} then 'IN_PROGRESS' else t.status end,
-started_at = case when ${live} then now() else t.started_at end, attempt = t.attempt + c.taken_over::int, lost = ${lost}`,
+started_at = case when ${live} then now() else t.started_at end, attempt = t.attempt + c.taken_over::int, lost = ${lost},
+preferred_until = null`,
     returning: `${CLAIMED}, t.cancel_requested_at is null and t.expires_at > now() and t.lost < ${maxAttempts} as begun`,
   } as const;
 }
@@ -119,6 +124,20 @@ export function saveEntered(tx: Tx, { id, firstEvent, expiresAt }: Run): void {
     name: 'run-save-entered',
     text: 'update run set line = null, pending_messages = null, first_event = $2, expires_at = $3 where id = $1',
     values: [id, firstEvent, expiresAt],
+  });
+}
+
+/**
+ * Leaves a run that waits for a worker to the one that has the variables of its thread's code, if one has and the run may
+ * want them: for a moment, because that worker may be gone or have its hands full.
+ */
+export function preferWorker(tx: Tx, id: string): void {
+  tx.write({
+    name: 'run-prefer-worker',
+    text: `update run r set preferred_owner = s.worker, preferred_until = now() + interval '2 seconds' from code_session s
+where r.id = $1 and s.thread_id = r.thread_id and s.live_until > now()
+and r.config->'tools' @> '[{"type": "codeInterpreter"}]'`,
+    values: [id],
   });
 }
 

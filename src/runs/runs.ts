@@ -21,7 +21,16 @@ import type { Hands, Leases } from '../work/leases.ts';
 import type { Wake } from '../work/wake.ts';
 import { bornHeld, type HeldRun } from './held-run.ts';
 import { LINE_LIMIT, type Line } from './line.ts';
-import { type ClaimedRun, insertRun, readSteps, RUN_COLUMNS, saveRun, saveStep, saveTakenOut } from './rows.ts';
+import {
+  type ClaimedRun,
+  insertRun,
+  preferWorker,
+  readSteps,
+  RUN_COLUMNS,
+  saveRun,
+  saveStep,
+  saveTakenOut,
+} from './rows.ts';
 import { moved, threadOf, visibleStatus, type Run, type RunConfig, type RunStep } from './run.ts';
 import { endStep, settle, type Outcome, type Unfinished } from './settle.ts';
 import { checkOutputs, sameOutputs } from './tool-outputs.ts';
@@ -154,6 +163,8 @@ export function createRuns({ db, log, leases, wake, line, list, hands, expiresAf
     const config = input.configure(assistant);
     const thread = 'id' in where ? locked! : await insertThread(tx, log, projectId, mintId('Thread'), where.create);
     const run = newRun(id, thread, input.assistantId);
+    const usesCode = config.tools.some(({ type }) => type === 'codeInterpreter');
+    const isOurs = !usesCode || thread.codeWorker === null || thread.codeWorker === leases.owner;
     if (thread.activeRunId) {
       await standInLine(tx, run, config, input, thread, thread.activeRunId);
       return { run: null, held: null };
@@ -162,8 +173,9 @@ export function createRuns({ db, log, leases, wake, line, list, hands, expiresAf
     const now = run.createdAt;
     run.firstEvent = thread.lastEvent + messages.length + 1;
     run.expiresAt = new Date(now.getTime() + expiresAfterMs);
-    const begun = claimed ? moved(run, 'IN_PROGRESS', { startedAt: now }) : null;
+    const begun = claimed && isOurs ? moved(run, 'IN_PROGRESS', { startedAt: now }) : null;
     insertRun(tx, begun ?? run, config, input.metadata, begun && leases);
+    if (!begun && thread.codeWorker !== null) preferWorker(tx, id);
     holdThread(tx, thread.id, id);
     const statuses = (begun ? [run, begun] : [run]).map((each) => ({ type: 'RunStatusChanged' as const, run: each }));
     const logEnd = log.append(tx, thread, thread.lastEvent, [...byCaller(messages), ...inRun(id, statuses)]);
@@ -263,6 +275,7 @@ export function createRuns({ db, log, leases, wake, line, list, hands, expiresAf
         saveStep(tx, done);
         const queued = moved(withoutLease(run), 'QUEUED', { requiredAction: null });
         saveRun(tx, queued);
+        preferWorker(tx, id);
         const events = inRun(id, [
           { type: 'RunStepFinished', step: done },
           { type: 'RunStatusChanged', run: queued },

@@ -31,7 +31,7 @@ export interface Box {
   execute(code: string, options?: ExecuteOptions, more?: Partial<CallLimits>): Promise<Result>;
   put(file: InputFile): Promise<void>;
   list(): Promise<BoxFile[]>;
-  get(path: string): AsyncIterable<Uint8Array>;
+  get(file: BoxFile): AsyncIterable<Uint8Array>;
   /** Which of these can be imported: pairs of what is imported and the package that it comes in. */
   packages(names: readonly (readonly [string, string])[]): Promise<{ name: string; version: string }[]>;
   end(reason: LostReason): Promise<void>;
@@ -89,13 +89,22 @@ export function createBox(body: Body, limits: SandboxLimits): Box {
     }
   }
 
+  async function putWhole(file: InputFile): Promise<void> {
+    try {
+      await putChunks(file);
+    } catch (error) {
+      // Half of a file would pass for all of it, and on a full disk leave no room for anything. What it failed of is told.
+      if (!(error instanceof BoxEndedError)) await task({ op: 'drop', name: file.name });
+      throw error;
+    }
+  }
+
   async function putChunks({ name, content }: InputFile): Promise<void> {
     let sent = 0;
     let first = true;
     const send = async (chunk: Uint8Array): Promise<void> => {
       sent += chunk.length;
-      if (sent > limits.box.fileBytes)
-        throw new SandboxFileError(`the file is larger than ${limits.box.fileBytes} bytes`);
+      if (sent > limits.box.fileBytes) throw tooLarge(limits.box.fileBytes);
       const data = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).toString('base64');
       await task({ op: 'put', name, first, data });
       first = false;
@@ -106,7 +115,7 @@ export function createBox(body: Body, limits: SandboxLimits): Box {
     if (first) await send(new Uint8Array());
   }
 
-  async function* getChunks(path: string): AsyncGenerator<Uint8Array> {
+  async function* getChunks({ path, size: said }: BoxFile): AsyncGenerator<Uint8Array> {
     const fault = filePathFault(path);
     if (fault) throw new SandboxFileError(`the name of the file ${fault}`);
     let version: unknown = null;
@@ -116,9 +125,9 @@ export function createBox(body: Body, limits: SandboxLimits): Box {
       if (version !== null && answer.version !== version)
         throw new SandboxFileError('the file changed while it was read');
       version = answer.version;
-      if (!(size <= limits.box.fileBytes)) {
-        throw new SandboxFileError(`the file is larger than ${limits.box.fileBytes} bytes`);
-      }
+      if (!(size <= limits.box.fileBytes)) throw tooLarge(limits.box.fileBytes);
+      // How much a call may hand out was reckoned with what was said.
+      if (size !== said) throw new SandboxFileError('the file has another size than was said');
       const chunk = Buffer.from(String(answer.data), 'base64');
       offset += chunk.length;
       if (offset > size || (chunk.length === 0 && offset < size)) {
@@ -158,7 +167,8 @@ export function createBox(body: Body, limits: SandboxLimits): Box {
     put: (file) => {
       const fault = fileNameFault(file.name);
       if (fault) return Promise.reject(new SandboxFileError(`the name of the file ${fault}`));
-      return alone(() => putChunks(file));
+      if ((file.size ?? 0) > limits.box.fileBytes) return Promise.reject(tooLarge(limits.box.fileBytes));
+      return alone(() => putWhole(file));
     },
     list: () => alone(async () => readFiles((await task({ op: 'list' })).files).files),
     get: getChunks,
@@ -174,6 +184,9 @@ export function createBox(body: Body, limits: SandboxLimits): Box {
     },
   };
 }
+
+const tooLarge = (most: number): SandboxFileError =>
+  new SandboxFileError(`the file is larger than ${most} bytes`);
 
 function notRun(status: Result['status'], notice: string | null): Result {
   return {

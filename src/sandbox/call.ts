@@ -116,7 +116,7 @@ export async function runCall(call: Call): Promise<Result> {
     later(WATCH_EVERY, () => void watch());
     options.signal?.addEventListener('abort', onAbort);
     if (options.signal?.aborted) onAbort();
-    said = readAnswer(await asked);
+    said = readAnswer(await asked, boxLimits.dataBytes);
   } catch (error) {
     if (!(error instanceof BoxEndedError)) throw error;
     const exit = await conversation.ended;

@@ -18,8 +18,9 @@ export interface Said {
   imagesOmitted: number;
 }
 
-export function readAnswer(answer: Message): Said {
-  const { files, omitted } = readFiles(answer.files);
+/** `most`: bytes of all files together. A file without blocks, or with many names, is larger than the disk that it lies on. */
+export function readAnswer(answer: Message, most: number): Said {
+  const { files, omitted } = readFiles(answer.files, most);
   const error = answer.error as Message | null;
   return {
     value: typeof answer.value === 'string' ? text(answer.value) : null,
@@ -33,8 +34,8 @@ export function readAnswer(answer: Message): Said {
   };
 }
 
-/** Files with names that can be told to somebody; of too many, the first. */
-export function readFiles(said: unknown): { files: BoxFile[]; omitted: number } {
+/** Files with names that can be told to somebody; of too many or too much, the first. */
+export function readFiles(said: unknown, most = Infinity): { files: BoxFile[]; omitted: number } {
   const files = new Map<string, BoxFile>();
   for (const file of Array.isArray(said) ? (said as unknown[]) : []) {
     const { path, size } = (file ?? {}) as Message;
@@ -42,8 +43,14 @@ export function readFiles(said: unknown): { files: BoxFile[]; omitted: number } 
     if (!Number.isSafeInteger(size) || (size as number) < 0) continue;
     files.set(path, { path, size: size as number });
   }
-  const all = [...files.values()];
-  return { files: all.slice(0, MOST_FILES), omitted: Math.max(0, all.length - MOST_FILES) };
+  let bytes = 0;
+  const told: BoxFile[] = [];
+  for (const file of files.values()) {
+    if (told.length === MOST_FILES || bytes + file.size > most) continue;
+    bytes += file.size;
+    told.push(file);
+  }
+  return { files: told, omitted: files.size - told.length };
 }
 
 /** Bytes of the smallest part of an image that is not its last. */

@@ -46,11 +46,15 @@ export interface OpenOptions {
 export interface InputFile {
   /** One name without a path; see `fileNameFault`. */
   name: string;
+  /** Bytes, where they are known: one that is too large is refused before any of it is read. */
+  size?: number;
   content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 }
 
 export interface Session extends AsyncDisposable {
   readonly key: string;
+  /** What lives behind it: one object for all who hold the session, and another one for the session that comes after it. */
+  readonly life: Life;
   /** True for whoever opened it first: its files have just been put, and no variable is set. */
   readonly fresh: boolean;
   /** How the last session of this key ended, if this one is new and there was one: the model has to be told. */
@@ -59,15 +63,21 @@ export interface Session extends AsyncDisposable {
   readonly lost: LostReason | null;
   /** One call at a time; others wait for their turn. Rejects with SessionLostError when the session is lost before it. */
   execute(code: string, options?: ExecuteOptions): Promise<Result>;
+  /** Puts a file under /mnt/data, in place of one of its name; of one that cannot be carried whole nothing stays. */
   put(file: InputFile): Promise<void>;
   /** Regular files under /mnt/data. */
   list(): Promise<BoxFile[]>;
-  /** The bytes of one of them. Fails when it is larger than a file may be, or changes while it is read. */
-  get(path: string): AsyncIterable<Uint8Array>;
+  /** The bytes of one of them. Fails when it has another size than was said of it, or changes while it is read. */
+  get(file: BoxFile): AsyncIterable<Uint8Array>;
   /** Lets the session be frozen, evicted, and opened by others. Once for each `open`; further calls do nothing. */
   release(): void;
   /** Ends the session, whoever else holds it. */
   close(): Promise<void>;
+}
+
+export interface Life {
+  /** No other session's, whichever host it lives on. */
+  readonly id: string;
 }
 
 export interface ExecuteOptions {
@@ -122,7 +132,7 @@ export interface Result {
   error: { name: string; message: string; traceback: string } | null;
   images: readonly Image[];
   imagesOmitted: number;
-  /** New and changed files under /mnt/data; none when the session was lost. */
+  /** New and changed files under /mnt/data, together no more than may lie there; none when the session was lost. */
   files: readonly BoxFile[];
   filesOmitted: number;
   usage: { wallMs: number; cpuMs: number | null; peakMemoryBytes: number | null };

@@ -1,8 +1,10 @@
+import { randomUUID } from 'node:crypto';
 import type { BodyDriver } from './body.ts';
 import { type Box, createBox } from './box.ts';
 import type { CallLimits, SandboxLimits } from './limits.ts';
 import {
   type Description,
+  type Life,
   type LostReason,
   type OpenOptions,
   type Sandbox,
@@ -26,6 +28,7 @@ export interface SessionsOptions {
 /** A session, or the place of one that is being opened: it counts from the beginning. */
 interface Place {
   name: string;
+  life: Life;
   project: string;
   box: Box | null;
   /** Resolves when it is open, rejects when it could not be opened. */
@@ -134,6 +137,7 @@ export function createSessions({ driver, limits, description, onProblem }: Sessi
     const now = performance.now();
     const place: Place = {
       name,
+      life: { id: randomUUID() },
       project,
       box: null,
       opened: Promise.resolve(),
@@ -201,6 +205,7 @@ export function createSessions({ driver, limits, description, onProblem }: Sessi
     };
     return {
       key,
+      life: place.life,
       fresh,
       previous,
       get lost() {
@@ -209,7 +214,7 @@ export function createSessions({ driver, limits, description, onProblem }: Sessi
       execute: async (code, options) => await use().execute(code, options, place.limits),
       put: async (file) => await use().put(file),
       list: async () => await use().list(),
-      get: (path) => use().get(path),
+      get: (file) => use().get(file),
       release,
       async close() {
         release();

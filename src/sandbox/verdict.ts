@@ -15,7 +15,7 @@ export function noticeOf(result: Result, limits: CallLimits, box: BoxLimits): st
   if (result.lost) words.push(GONE);
   else if (words.length > 0) words.push(KEPT);
   if (result.imagesOmitted > 0) words.push(`${result.imagesOmitted} figures were too many or too large to be shown.`);
-  if (result.filesOmitted > 0) words.push(`${result.filesOmitted} more files were written than are handed out.`);
+  if (result.filesOmitted > 0) words.push(`${result.filesOmitted} files were too many or too large to be handed out.`);
   return words.length > 0 ? words.join(' ') : null;
 }
 

@@ -36,6 +36,8 @@ export interface LockedThread {
   lastEvent: number;
   /** Position of its last message. */
   lastPosition: number;
+  /** The worker that has the variables of its code; null when none has. */
+  codeWorker: string | null;
 }
 
 export interface Threads {
@@ -141,10 +143,11 @@ export async function lockThread(tx: Tx, projectId: string, threadId: string): P
 where id = $1 and project_id = $2 and deleted_at is null for update`,
       values: [threadId, projectId],
     }),
-    tx.query<{ lastEvent: number; lastPosition: number }>({
+    tx.query<Pick<LockedThread, 'lastEvent' | 'lastPosition' | 'codeWorker'>>({
       name: 'thread-places',
       text: `select (select coalesce(max(number), 0)::int from event where thread_id = $1) as "lastEvent",
-(select coalesce(max(position), 0)::int from message where thread_id = $1) as "lastPosition"`,
+(select coalesce(max(position), 0)::int from message where thread_id = $1) as "lastPosition",
+(select worker from code_session where thread_id = $1 and live_until > now()) as "codeWorker"`,
       values: [threadId],
     }),
   ]);
@@ -175,7 +178,7 @@ export async function insertThread(
   input: NewThread,
 ): Promise<LockedThread> {
   const now = new Date();
-  const thread: LockedThread = { id, projectId, activeRunId: null, lastEvent: 0, lastPosition: 0 };
+  const thread: LockedThread = { id, projectId, activeRunId: null, lastEvent: 0, lastPosition: 0, codeWorker: null };
   const { title, metadata } = input;
   const { newStores, ...toolResources } = input.toolResources;
   for (const { id: storeId, ...store } of newStores)

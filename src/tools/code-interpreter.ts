@@ -1,11 +1,11 @@
 import type { Logger } from 'pino';
 import { z } from 'zod';
+import { UserError } from '../errors.ts';
 import type { Files } from '../files/files.ts';
-import { fileNameFault } from '../sandbox/file-name.ts';
 import {
   type BoxFile,
+  type ExecutionEvent,
   type ExecutionStatus,
-  type InputFile,
   type Result,
   type Sandbox,
   SandboxFileError,
@@ -14,6 +14,8 @@ import {
   SessionLostError,
 } from '../sandbox/sandbox.ts';
 import { lossInWords } from '../sandbox/verdict.ts';
+import { type CodeSessionRows, createCodeSessions } from './code-sessions.ts';
+import { createMountedFiles, FOLDER } from './mounted-files.ts';
 import type { CodeInterpreterCall, CodeInterpreterOutput, HostedTool, ToolCallStatus, ToolPlace } from './tool.ts';
 
 export interface CodeInterpreterOptions {
@@ -21,13 +23,19 @@ export interface CodeInterpreterOptions {
   files: Files;
   /** Ids of the files that a place's code may read: of its assistant, its thread, and the messages in it. */
   inputs(place: ToolPlace): Promise<string[]>;
+  sessions: CodeSessionRows;
   logger: Logger;
 }
 
 const Arguments = z.object({ code: z.string() });
 
-/** Where the code finds its files, and where it leaves them. */
-const FOLDER = '/mnt/data';
+const purpose = 'ASSISTANTS_OUTPUT';
+/** Sessions that may end one after the other before the code of a call begins. */
+const TRIES = 3;
+
+/** What a file is refused for: its owner's affair, or the code's. */
+const isRefusal = (error: unknown): error is Error =>
+  error instanceof SandboxFileError || error instanceof SessionLostError || error instanceof UserError;
 
 const STATUS: Readonly<Record<Exclude<ExecutionStatus, 'cancelled'>, ToolCallStatus>> = {
   ok: 'COMPLETED',
@@ -47,49 +55,86 @@ const STATUS: Readonly<Record<Exclude<ExecutionStatus, 'cancelled'>, ToolCallSta
  */
 export function createCodeInterpreter(options: CodeInterpreterOptions): HostedTool<CodeInterpreterCall> {
   const { sandbox, files, logger } = options;
-  /** Names of the files that were put into a session, by their ids: others may be attached while it lives. */
-  const put = new WeakMap<Session, Map<string, string>>();
-
-  /** Brings files into a session that are not there yet; a deleted one is left out. */
-  async function mount(session: Session, place: ToolPlace): Promise<string[]> {
-    const there = put.get(session) ?? new Map<string, string>();
-    put.set(session, there);
-    const notes: string[] = [];
-    for (const id of await options.inputs(place)) {
-      if (there.has(id)) continue;
-      const file = await files.open(place.projectId, id);
-      if (!file) continue;
-      const name = freeName(file.filename, new Set(there.values()));
-      const input: InputFile = { name, content: await file.read() };
-      try {
-        await session.put(input);
-        there.set(id, name);
-      } catch (error) {
-        if (!(error instanceof SandboxFileError)) throw error;
-        notes.push(`${name} could not be put into ${FOLDER}: ${error.message}`);
-      }
-    }
-    return notes;
-  }
+  const openSession = createCodeSessions({ sandbox, rows: options.sessions });
+  const mount = createMountedFiles(options);
 
   /** Stores what the code left, in the order of its names. */
-  async function keep(session: Session, place: ToolPlace, produced: readonly BoxFile[], notes: string[]) {
+  async function keep(
+    session: Session,
+    { projectId }: ToolPlace,
+    produced: readonly BoxFile[],
+    notes: string[],
+    signal: AbortSignal,
+  ) {
     const kept: CodeInterpreterCall['files'] = [];
-    for (const { path } of produced) {
+    for (const file of produced) {
+      const path = `${FOLDER}/${file.path}`;
+      const filename = path.slice(path.lastIndexOf('/') + 1);
       try {
-        const filename = path.slice(path.lastIndexOf('/') + 1);
-        const file = await files.create(
-          place.projectId,
-          { filename, purpose: 'ASSISTANTS_OUTPUT' },
-          session.get(path),
-        );
-        kept.push({ path: `${FOLDER}/${path}`, fileId: file.id });
+        const stored = await files.create(projectId, { filename, purpose }, session.get(file), { signal });
+        kept.push({ path, fileId: stored.id });
       } catch (error) {
-        if (!(error instanceof SandboxFileError) && !(error instanceof SessionLostError)) throw error;
-        notes.push(`${FOLDER}/${path} could not be kept: ${error.message}`);
+        if (signal.aborted || !isRefusal(error)) throw error;
+        notes.push(`${path} could not be kept: ${error.message}`);
       }
     }
     return kept;
+  }
+
+  /** Rejects with SessionLostError when the session ended before the code began. */
+  async function runIn(
+    call: CodeInterpreterCall,
+    place: ToolPlace,
+    notes: string[],
+    report: (output: CodeInterpreterOutput) => void,
+    signal: AbortSignal,
+  ): Promise<CodeInterpreterCall> {
+    const { projectId, threadId, setting } = place;
+    const limits = setting.timeoutSeconds ? { wallMs: setting.timeoutSeconds * 1000 } : {};
+    const outputs: CodeInterpreterOutput[] = [];
+    const add = (output: CodeInterpreterOutput) => {
+      append(outputs, output);
+      report(output);
+    };
+    const session = await openSession(threadId, { project: projectId, limits, signal }, notes);
+    // An image has an id once it is stored; what was printed behind it waits, so that all keep their order.
+    let last: Promise<void> = Promise.resolve();
+    try {
+      notes.push(...(await mount(session, place, signal)));
+      let images = 0;
+      const show = async (event: ExecutionEvent): Promise<void> => {
+        if (event.type === 'logs') return add({ type: 'logs', logs: event.text });
+        const filename = `image-${++images}.png`;
+        const { mediaType: contentType, bytes } = event.image;
+        try {
+          const file = await files.create(projectId, { filename, purpose, contentType }, stream([bytes]));
+          add({ type: 'image', fileId: file.id });
+        } catch (error) {
+          if (!isRefusal(error)) throw error;
+          notes.push(`A figure could not be kept: ${error.message}`);
+        }
+      };
+      const result = await session.execute(call.input, {
+        signal,
+        limits,
+        onEvent(event) {
+          last = last.then(() => show(event));
+          last.catch(() => {}); // awaited below, with the call's end
+        },
+      });
+      await last;
+      if (result.status === 'cancelled') {
+        signal.throwIfAborted();
+        throw new Error('the sandbox has cancelled a call that nobody asked it to');
+      }
+      const kept = await keep(session, place, result.files, notes, signal);
+      if (result.notice) notes.push(result.notice);
+      if (notes.length > 0) add({ type: 'logs', logs: noteText(outputs, notes) });
+      log(logger, place, result);
+      return { ...call, status: STATUS[result.status], outputs, files: kept };
+    } finally {
+      session.release();
+    }
   }
 
   return {
@@ -112,63 +157,19 @@ export function createCodeInterpreter(options: CodeInterpreterOptions): HostedTo
       if (code === null) {
         return { ...call, status: 'FAILED', failure: 'The arguments must be a JSON object with the code: {"code": "…"}.' };
       }
-      const asked = { ...call, input: code };
-      const wallMs = place.setting.timeoutSeconds ? { wallMs: place.setting.timeoutSeconds * 1000 } : {};
-      let session: Session;
-      try {
-        session = await sandbox.open({ key: place.threadId, project: place.projectId, limits: wallMs, signal });
-      } catch (error) {
-        if (!(error instanceof SandboxFullError)) throw error;
-        return { ...asked, status: 'FAILED', failure: `There is no room to run code at the moment: ${error.message}` };
-      }
-      const outputs: CodeInterpreterOutput[] = [];
-      const add = (output: CodeInterpreterOutput) => {
-        append(outputs, output);
-        report(output);
-      };
-      // An image has an id once it is stored; what was printed behind it waits, so that all keep their order.
-      let last: Promise<void> = Promise.resolve();
       const notes: string[] = [];
-      try {
-        const { fresh, previous } = session;
-        if (fresh && previous) notes.push(lossInWords(previous));
-        notes.push(...(await mount(session, place)));
-        let images = 0;
-        const result = await session.execute(code, {
-          signal,
-          limits: wallMs,
-          onEvent(event) {
-            last = last.then(async () => {
-              if (event.type === 'logs') return add({ type: 'logs', logs: event.text });
-              const filename = `image-${++images}.png`;
-              const bytes = [event.image.bytes];
-              const file = await files.create(
-                place.projectId,
-                { filename, purpose: 'ASSISTANTS_OUTPUT', contentType: event.image.mediaType },
-                stream(bytes),
-              );
-              add({ type: 'image', fileId: file.id });
-            });
-            last.catch(() => {}); // awaited below, with the call's end
-          },
-        });
-        await last;
-        if (result.status === 'cancelled') {
-          signal.throwIfAborted();
-          throw new Error('the sandbox has cancelled a call that nobody asked it to');
+      for (let tries = 1; ; tries++) {
+        try {
+          return await runIn({ ...call, input: code }, place, notes, report, signal);
+        } catch (error) {
+          if (error instanceof SandboxFullError) {
+            const failure = `There is no room to run code at the moment: ${error.message}`;
+            return { ...call, input: code, status: 'FAILED', failure };
+          }
+          // It was ending when it was opened: the code has not begun, and a new session is told of its end.
+          if (signal.aborted || !(error instanceof SessionLostError)) throw error;
+          if (tries === TRIES) return { ...call, input: code, status: 'FAILED', failure: lossInWords(error.reason) };
         }
-        const kept = await keep(session, place, result.files, notes);
-        if (result.notice) notes.push(result.notice);
-        if (result.filesOmitted > 0) notes.push(`${result.filesOmitted} more files were not kept.`);
-        if (result.imagesOmitted > 0) notes.push(`${result.imagesOmitted} more images were not kept.`);
-        if (notes.length > 0) add({ type: 'logs', logs: noteText(outputs, notes) });
-        log(logger, place, result);
-        return { ...asked, status: STATUS[result.status], outputs, files: kept };
-      } catch (error) {
-        if (signal.aborted || !(error instanceof SessionLostError)) throw error;
-        return { ...asked, status: 'FAILED', outputs, failure: lossInWords(error.reason) };
-      } finally {
-        session.release();
       }
     },
 
@@ -204,15 +205,6 @@ function noteText(outputs: CodeInterpreterOutput[], notes: string[]): string {
   const before = outputs.at(-1);
   const breaks = before?.type === 'logs' && !before.logs.endsWith('\n') ? '\n' : '';
   return `${breaks}${notes.map((note) => `[${note}]\n`).join('')}`;
-}
-
-/** A name under which nothing else is put. */
-function freeName(filename: string, taken: Set<string>): string {
-  const name = fileNameFault(filename) === null ? filename : 'file';
-  if (!taken.has(name)) return name;
-  const dot = name.lastIndexOf('.');
-  const [stem, suffix] = dot > 0 ? [name.slice(0, dot), name.slice(dot)] : [name, ''];
-  for (let n = 2; ; n++) if (!taken.has(`${stem}-${n}${suffix}`)) return `${stem}-${n}${suffix}`;
 }
 
 function describe(sandbox: Sandbox): string {

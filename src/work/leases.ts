@@ -56,7 +56,7 @@ export interface LeaseOptions {
   owner: string;
   leaseMs: number;
   table: 'run' | 'vector_store_file';
-  /** SQL over the table: rows that may be worked on when nobody holds them. Matches a partial index. */
+  /** SQL over the table: rows that `$2`, the worker, may work on when nobody holds them. Implies a partial index. */
   ready: string;
   /** SQL over the table: true when somebody asks the owner to stop. */
   stop: string;

@@ -60,6 +60,7 @@ const OWNER: Record<string, string> = {
   event: 'thread_id in (select id from thread where project_id = $1)',
   chunk: 'vector_store_id in (select id from vector_store where project_id = $1)',
   extracted_text: 'vector_store_file_id in (select id from vector_store_file where project_id = $1)',
+  code_session: 'thread_id in (select id from thread where project_id = $1)',
   store_lexeme: 'vector_store_id in (select id from vector_store where project_id = $1)',
   // Of the server as a whole.
   server_secret: '$1::text is null',

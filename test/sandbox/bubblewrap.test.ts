@@ -103,7 +103,7 @@ frame.groupby('month').sum()`,
         expect(order.slice(0, 4)).toEqual(['one', 'image', 'two', 'image']);
         expect(result.logs).toMatch(/sum\nmonth +\nFeb +4\nJan +3\n$/);
         expect(result.files).toEqual([{ path: 'report.xlsx', size: expect.any(Number) as number }]);
-        const book = await read(session.get('report.xlsx'));
+        const book = await read(session.get(result.files[0]!));
         expect(book.subarray(0, 2).toString()).toBe('PK');
         expect(book.length).toBe(result.files[0]!.size);
         expect(await run(session, 'plt.get_fignums()')).toBe('[]\n');

@@ -154,9 +154,9 @@ for name in (b'new\\nline', b'not-utf8-\\xff', b'bell\\x07'):
             { path: 'sub/deep/back.bin', size: 700_000 },
           ]),
         );
-        const table = await read(session.get('table.csv'));
+        const table = await read(session.get({ path: 'table.csv', size: 'a,b\r\n1,700000\r\n'.length }));
         expect(table.toString()).toBe('a,b\r\n1,700000\r\n');
-        const back = await read(session.get('sub/deep/back.bin'));
+        const back = await read(session.get({ path: 'sub/deep/back.bin', size: 700_000 }));
         expect(Buffer.from(bytes).reverse().equals(back)).toBe(true);
         const there = (await session.list()).map(({ path }) => path);
         for (const path of ['empty', 'in put é.bin', 'sub/deep/back.bin', 'table.csv']) expect(there).toContain(path);
@@ -164,12 +164,12 @@ for name in (b'new\\nline', b'not-utf8-\\xff', b'bell\\x07'):
         expect(there.filter((path) => /\p{Cc}/u.test(path))).toEqual([]);
         expect((await session.execute("open('empty').read()")).files).toEqual([]);
         expect((await session.execute("open('empty', 'w').write('x');")).files).toEqual([{ path: 'empty', size: 1 }]);
-        await expect(read(session.get('link.txt'))).rejects.toThrow(/link/);
-        await expect(read(session.get('alias.csv'))).rejects.toThrow(/link/);
-        await expect(read(session.get('folder'))).rejects.toThrow();
-        await expect(read(session.get('gone'))).rejects.toThrow(/No such file/);
+        await expect(read(session.get({ path: 'link.txt', size: 1 }))).rejects.toThrow(/link/);
+        await expect(read(session.get({ path: 'alias.csv', size: 1 }))).rejects.toThrow(/link/);
+        await expect(read(session.get({ path: 'folder', size: 1 }))).rejects.toThrow();
+        await expect(read(session.get({ path: 'gone', size: 1 }))).rejects.toThrow(/No such file/);
         for (const path of ['../../etc/passwd', '/etc/passwd', 'a/../../b', '', 'a\0b', 'a\nb']) {
-          await expect(read(session.get(path)), path).rejects.toThrow(/name of the file/);
+          await expect(read(session.get({ path, size: 1 })), path).rejects.toThrow(/name of the file/);
         }
         for (const name of ['../x', 'a/b', '', '.', '..', 'x'.repeat(256), 'a\\b', 'a\u0000', '\ud800']) {
           await expect(session.put({ name, content: [] }), name).rejects.toThrow(/name of the file/);
@@ -183,7 +183,17 @@ for name in (b'new\\nline', b'not-utf8-\\xff', b'bell\\x07'):
           /larger/,
         );
         await run(session, "open('big', 'wb').truncate(9 * 1024 * 1024);");
-        await expect(read(session.get('big'))).rejects.toThrow(/larger/);
+        await expect(read(session.get({ path: 'big', size: 9 * 1024 * 1024 }))).rejects.toThrow(/larger/);
+        await run(session, "open('grown', 'wb').truncate(7 * 1024 * 1024);");
+        await expect(read(session.get({ path: 'grown', size: 1 }))).rejects.toThrow(/another size than was said/);
+        // Half of it would pass for all of it.
+        expect((await session.list()).map(({ path }) => path)).not.toContain('large');
+        const broken = async function* () {
+          yield piece;
+          throw new Error('the source broke');
+        };
+        await expect(session.put({ name: 'half', content: broken() })).rejects.toThrow('the source broke');
+        expect((await session.list()).map(({ path }) => path)).not.toContain('half');
         expect(await run(session, '1 + 1')).toBe('2\n');
       }));
 

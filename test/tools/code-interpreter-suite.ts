@@ -104,6 +104,59 @@ export function describeCodeInterpreter({ driver, code, draws }: Task): void {
       expect(other.status).toBe('COMPLETED');
     });
 
+    test('brings each file once, so that what the code makes of it stays, and those that are attached later too', async () => {
+      const attach = async (text: string, filename: string) => {
+        const { id: fileId } = await newFile(stage.app, text, filename);
+        return { content: [{ text: 'Here.' }], attachments: [{ fileId, tools: ['CODE_INTERPRETER' as const] }] };
+      };
+      const more = python("with open('/mnt/data/notes.txt', 'a') as f: f.write('more\\n')");
+      const reads = python("print(open('/mnt/data/notes.txt').read(), open('/mnt/data/notes-2.txt').read())");
+      stage.scenes.push(calls([more, more]), says('Done.'), calls([reads]), says('Read.'));
+      const message = await attach('one\n', 'notes.txt');
+      const { runId, threadId } = await stage.start({ tools: [CODE], thread: { messages: [message] } });
+      await stage.follow(runId);
+      const later = await attach('later\n', 'notes.txt');
+      const again = await stage.start({ tools: [CODE], threadId, additionalMessages: [later] });
+      await stage.follow(again.runId);
+      expect(logsOf(codeCalls(await stage.details(again.runId))[0]!)).toBe('one\nmore\nmore\n later\n\n');
+    });
+
+    test('tells the model that its variables are gone with the process that had them, once', async () => {
+      const { id: fileId } = await newFile(stage.app, 'input', 'in.txt');
+      const message = { content: [{ text: 'Go.' }], attachments: [{ fileId, tools: ['CODE_INTERPRETER' as const] }] };
+      stage.scenes.push(calls([python('kept = 41')]), says('Kept.'));
+      const { runId, threadId } = await stage.start({ tools: [CODE], thread: { messages: [message] } });
+      await stage.follow(runId);
+      expect(toolMessage(1)).toBe('(no output)');
+      await stage.app.restart();
+      const next = async (code: string): Promise<string> => {
+        stage.scenes.push(calls([python(code)]), says('So.'));
+        const { runId } = await stage.start({ tools: [CODE], threadId });
+        await stage.follow(runId);
+        return logsOf(codeCalls(await stage.details(runId))[0]!);
+      };
+      const logs = await next("print(open('/mnt/data/in.txt').read(), 'kept' in globals())");
+      expect(logs).toBe('input False\n[The earlier Python session was closed: its variables and files are gone.]\n');
+      expect(await next("print('kept' in globals())")).toBe('False\n');
+    });
+
+    test('hands out no more than may lie on its disk, and says what could not be kept', async () => {
+      const small = await openStage({ SANDBOX_DRIVER: driver, SANDBOX_DISK_MB: '8', MAX_PROJECT_FILE_BYTES: '4000000' });
+      try {
+        // Without blocks of their own: together they are larger than the disk.
+        const code = "for i in range(10):\n    with open(f'/mnt/data/{i}.bin', 'wb') as f: f.truncate(3 << 20)";
+        small.scenes.push(calls([python(code)]), says('Done.'));
+        const [call] = codeCalls(await small.perform({ tools: [CODE] }));
+        expect(call).toMatchObject({ status: 'COMPLETED' });
+        const told = bodies(small.model)[1]!.messages.at(-1).content as string;
+        expect(told).toContain('8 files were too many or too large to be handed out.');
+        expect(told).toMatch(/could not be kept: .*MAX_PROJECT_FILE_BYTES/);
+        expect(told.match(/sandbox:\/mnt\/data\/\d\.bin/g)).toHaveLength(1);
+      } finally {
+        await small.close();
+      }
+    });
+
     test('interrupts the code of a run that is cancelled, within a second', async () => {
       stage.scenes.push(calls([python('print("begun", flush=True)\nwhile True: pass')]));
       const { runId, cursor } = await stage.start({ tools: [CODE] });

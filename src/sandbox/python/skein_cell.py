@@ -268,6 +268,13 @@ class Cell:
             os.close(opened)
         return {}
 
+    def do_drop(self, message):
+        try:
+            os.unlink(os.path.join(ROOT, message['name']))
+        except FileNotFoundError:
+            pass
+        return {}
+
     def do_get(self, message):
         path = ROOT
         for part in message['path'].split('/'):
