@@ -49,6 +49,7 @@ export function createWorker(options: WorkerOptions): Worker {
   const active = new Map<string, { stop: AbortController; done: Promise<void>; held: HeldRun | null }>();
   /** When each lease was last known to be held, by the clock of `performance`. */
   const heard = new Map<string, number>();
+  let watchedAt = performance.now();
   /** Places that are promised to runs whose transactions are under way. */
   const places = new Set<Promise<void>>();
   let draining = false;
@@ -65,7 +66,8 @@ export function createWorker(options: WorkerOptions): Worker {
   // What is missed of these is told with the run's end.
   const offLine = wake.on('line', (runId) => void tellLine(runId), () => {});
   const heart = setInterval(everybody, heartbeatMs);
-  const watch = setInterval(stopUnheard, Math.min(heartbeatMs, 1000));
+  const watchMs = Math.min(heartbeatMs, 1000);
+  const watch = setInterval(stopUnheard, watchMs);
   // A lost worker's runs are found when its lease is over, of which nobody is told: soon after, as leases go.
   const net = setInterval(nudged, Math.min(pollMs, leases.leaseMs / 6));
   const loop = work();
@@ -76,6 +78,8 @@ export function createWorker(options: WorkerOptions): Worker {
       let claimed = 0;
       const room = Math.min(CLAIM_BATCH, concurrency - active.size - places.size);
       try {
+        // Who was held up would take its own runs for those of a worker that was lost.
+        if (isLate()) await heartbeat([...active.keys()]);
         if (room > 0) {
           const { begun, over } = await claimRuns(options, room);
           claimed = begun.length + over.length;
@@ -93,6 +97,8 @@ export function createWorker(options: WorkerOptions): Worker {
 
   function start(runId: string, held: HeldRun | null, work: (stop: AbortController) => Promise<void>): void {
     const stop = new AbortController();
+    // Should it have been taken from this worker and come back to it, whoever still executes it has lost it.
+    active.get(runId)?.stop.abort(new Stopped('lost'));
     heard.set(runId, performance.now());
     const done = work(stop)
       .catch((error: unknown) => {
@@ -156,10 +162,23 @@ export function createWorker(options: WorkerOptions): Worker {
     }
   }
 
-  /** Who could not prolong a lease has lost it when its time is over, whether told so or not. */
+  /**
+   * Who could not prolong a lease has lost it when its time is over, whether told so or not. Who was held up itself has
+   * not tried, and asks first: what it wrote meanwhile is nothing, and the fence holds in any case.
+   */
   function stopUnheard(): void {
-    const end = performance.now() - leases.leaseMs;
+    const now = performance.now();
+    const wasHeldUp = now - watchedAt > 2 * watchMs;
+    watchedAt = now;
+    if (wasHeldUp) return everybody();
+    const end = now - leases.leaseMs;
     for (const [id, { stop }] of active) if (heard.get(id)! < end) stop.abort(new Stopped('lost'));
+  }
+
+  function isLate(): boolean {
+    const end = performance.now() - heartbeatMs - watchMs;
+    for (const at of heard.values()) if (at < end) return true;
+    return false;
   }
 
   async function tellLine(runId: string): Promise<void> {

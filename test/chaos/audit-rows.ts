@@ -16,6 +16,7 @@ export interface AuditRowsOptions {
   lanes: readonly Lane[];
   kills: readonly Kill[];
   world: World;
+  leaseMs: number;
   findings: Findings;
 }
 
@@ -46,7 +47,7 @@ interface EventRow {
 }
 
 /** Looks at the rows themselves, once every process is gone. */
-export async function auditRows({ database, lanes, kills, world, findings }: AuditRowsOptions) {
+export async function auditRows({ database, lanes, kills, world, leaseMs, findings }: AuditRowsOptions) {
   const db = await openDatabase({ ...database, poolSize: 2, logger: pino({ level: 'silent' }) });
   try {
     const [runs, threads, messages, steps, events] = await Promise.all([
@@ -113,7 +114,7 @@ from event order by thread_id, number`,
     }
     for (const run of started) checkStop(run, world, findings);
     const told = new Map(lanes.flatMap(({ reader }) => [...reader.ends]));
-    const counts = auditCalls({ steps, events, told, kills, world, findings });
+    const counts = auditCalls({ steps, events, told, leaseMs, kills, world, findings });
     const beginnings = started.map(({ id, plan: { tag } }) => ({
       tag,
       events: beginningsOf(events.filter(({ runId }) => runId === id)),
@@ -175,7 +176,7 @@ function checkRun(
 }
 
 /** Two heartbeats, and what a machine takes that has more to do than it can. */
-const STOP_MS = 5000;
+const STOP_MS = 10_000;
 
 /** A run that was asked to stop asks for nothing more, even when the process that was told so is killed. */
 function checkStop({ id, plan, stoppedAt }: StartedRun, { modelCalls }: World, findings: Findings): void {

@@ -56,6 +56,8 @@ const FUNCTION = {
   function: { name: 'ask_caller', parameters: { type: 'object', properties: { key: { type: 'string' } } } },
 };
 const LEASE = { LEASE_SECONDS: '3', HEARTBEAT_SECONDS: '1' };
+/** From a heartbeat that was heard just before. */
+const LEAST_LEASE_MS = 2000;
 /** From the last kill: two leases would do, on a machine that has nothing else to do. */
 const END_MS = 180_000;
 
@@ -143,7 +145,7 @@ export async function storm(options: StormOptions): Promise<Storm> {
     const seen = await auditReaders({ fleet: up, lanes, findings, closes, runsAreOver: settled });
     await Promise.all(lanes.map((lane) => lane.close()));
     await up.close();
-    const rows = await auditRows({ database, lanes, kills: up.kills, world, findings });
+    const rows = await auditRows({ database, lanes, kills: up.kills, world, leaseMs: LEAST_LEASE_MS, findings });
     return {
       ...seen,
       ...rows,
