@@ -62,20 +62,20 @@ export function createOpenAiEmbedder(options: OpenAiEmbedderOptions): Embedder {
 
   function vectorsOf(text: string, wanted: number): Float32Array[] {
     const data = dataOf(text);
-    const vectors = new Array<Float32Array | undefined>(wanted).fill(undefined);
+    if (data.length !== wanted) throw broken(`has ${data.length} embeddings, where ${wanted} were asked for`);
+    const vectors = new Map<number, Float32Array>();
     data.forEach(({ index, embedding }, place) => {
       const at = typeof index === 'number' ? index : place;
+      if (!Number.isInteger(at) || at < 0 || at >= wanted || vectors.has(at))
+        throw broken(`has an embedding with the index ${at}, where each from 0 to ${wanted - 1} was expected once`);
       if (!Array.isArray(embedding) || !embedding.every((value) => Number.isFinite(value)))
         throw broken('has an embedding that is no list of numbers');
       dimensions ??= embedding.length;
       if (embedding.length !== dimensions)
         throw broken(`has an embedding of ${embedding.length} numbers, where ${dimensions} are expected`);
-      vectors[at] = normalize(Float32Array.from(embedding as number[]));
+      vectors.set(at, normalize(Float32Array.from(embedding as number[])));
     });
-    const whole = vectors.filter((vector) => vector !== undefined);
-    if (whole.length !== wanted || vectors.length !== wanted)
-      throw broken(`has ${data.length} embeddings, where ${wanted} were asked for`);
-    return whole;
+    return Array.from({ length: wanted }, (_, at) => vectors.get(at)!);
   }
 
   return {
