@@ -20,6 +20,7 @@ import { openStorage } from './files/open-storage.ts';
 import { type Context, createContext, type Rooms } from './graphql/context.ts';
 import { RequestError } from './graphql/errors.ts';
 import { createOperations } from './graphql/operation.ts';
+import { describeEmbeddings } from './llm/embeddings.ts';
 import { LlmError } from './llm/llm.ts';
 import type { HeldRun } from './runs/held-run.ts';
 import { createLine } from './runs/line.ts';
@@ -210,7 +211,11 @@ async function start(
     return {
       reasons: draining ? { server: 'It is shutting down.' } : problem ? { database: problem } : null,
       degraded: degradedBy({ wakeUps: missing ? `${missing} ${STANDING_IN}` : null, search: retrieval.problem }),
-      ...(sandbox ? { using: { sandbox: describeSandbox(config, sandbox).detail } } : {}),
+      using: {
+        search: retrieval.describe().detail,
+        embeddings: describeEmbeddings(embeddings).detail,
+        ...(sandbox ? { sandbox: describeSandbox(config, sandbox).detail } : {}),
+      },
     };
   };
   const guards = {

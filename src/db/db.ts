@@ -187,6 +187,9 @@ export function sqlState(error: unknown): string | null {
 }
 
 export const UNIQUE_VIOLATION = '23505';
+/** Two transactions waited for each other, and the database has rolled this one back: it may be tried again. */
+export const DEADLOCK = '40P01';
+export const NO_TABLE = '42P01';
 
 /** Name of the unique key that an error says was violated, or null when it says something else. */
 export function violatedKey(error: unknown): string | null {

@@ -8,8 +8,8 @@ export interface Readiness {
   reasons: Record<string, string> | null;
   /** What makes it slower, but nothing else. */
   degraded: Record<string, string> | null;
-  /** What is in use, where there is a choice. */
-  using?: Record<string, string>;
+  /** What is in use, where there is a choice: some choices are weaker than others, and that is said. */
+  using: Record<string, string>;
 }
 
 export type CheckReadiness = () => Promise<Readiness>;
@@ -23,7 +23,7 @@ export async function answerHealth(path: string, response: ServerResponse, check
   if (path !== '/health/ready') return false;
   const { reasons, degraded, using } = await check();
   if (reasons) sendJson(response, 503, { status: 'not ready', reasons });
-  else sendJson(response, 200, { status: degraded ? 'degraded' : 'ok', ...(degraded ? { degraded } : {}), ...(using ? { using } : {}) });
+  else sendJson(response, 200, { status: degraded ? 'degraded' : 'ok', ...(degraded ? { degraded } : {}), using });
   return true;
 }
 

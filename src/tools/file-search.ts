@@ -8,12 +8,13 @@ export interface FileSearchOptions {
   storesOf(place: ToolPlace): Promise<{ assistant: string[]; thread: string[] }>;
   /** Whether an error says what the model server has refused, in words that can be passed on. */
   isModelError(error: unknown): error is Error;
+  /** Milliseconds that files of the thread are waited for. A minute by default (reference §14). */
+  waitMs?: number;
 }
 
 /** Reference §8.3. */
 const RESULTS = 20;
 const MOST_RESULTS = 50;
-/** For the files of the thread alone (reference §14). */
 const WAIT_MS = 60_000;
 const MOST_QUERIES = 8;
 const MOST_CHARACTERS = 4096;
@@ -36,7 +37,9 @@ const DEFINITION = {
 };
 
 /** Looks through the vector stores of the assistant and of the thread as if they were one. */
-export function createFileSearch({ stores, storesOf, isModelError }: FileSearchOptions): HostedTool<FileSearchCall> {
+export function createFileSearch(options: FileSearchOptions): HostedTool<FileSearchCall> {
+  const { stores, storesOf, isModelError, waitMs = WAIT_MS } = options;
+
   async function search(call: FileSearchCall, place: ToolPlace, signal: AbortSignal): Promise<FileSearchCall> {
     const { projectId, setting } = place;
     const scoreThreshold = setting.rankingOptions?.scoreThreshold ?? 0;
@@ -55,13 +58,14 @@ export function createFileSearch({ stores, storesOf, isModelError }: FileSearchO
       return done({ queries, failure });
     }
     const waited = thread.filter((id) => ready.includes(id));
-    const whole = waited.length === 0 || (await stores.ingested(projectId, waited, WAIT_MS, signal));
+    const whole = waited.length === 0 || (await stores.ingested(projectId, waited, waitMs, signal));
+    const notices = [...(whole ? [] : [STILL_READING]), ...(expired.length > 0 ? [SOME_EXPIRED] : [])];
     const limit = Math.min(setting.maxNumResults ?? RESULTS, MOST_RESULTS);
     try {
-      const options = { filter: null, limit, scoreThreshold };
-      const found = await Promise.all(queries.map((query) => stores.search(projectId, ready, query, options, signal)));
+      const how = { filter: null, limit, scoreThreshold };
+      const found = await Promise.all(queries.map((query) => stores.search(projectId, ready, query, how, signal)));
       const results = best(found.flat(), limit);
-      return done({ queries, results, ...(whole ? {} : { notice: STILL_READING }) });
+      return done({ queries, results, ...(notices.length > 0 ? { notice: notices.join('\n') } : {}) });
     } catch (error) {
       if (signal.aborted || !(error instanceof EmbedderMissingError || isModelError(error))) throw error;
       return done({ queries, failure: `The search has failed. ${error.message}` });
@@ -87,6 +91,7 @@ export function createFileSearch({ stores, storesOf, isModelError }: FileSearchO
 
 const NOTHING_HERE = 'There are no files to search: neither this assistant nor this conversation has any.';
 const STILL_READING = 'Some files of this conversation are still being read in: what is in them cannot be found yet.';
+const SOME_EXPIRED = 'Other files have expired, because they were not used for too long: they were not searched.';
 
 /** The queries of a call, or what is wrong with it, in words for the model. */
 function queriesOf(written: string): string[] | string {

@@ -32,6 +32,8 @@ interface Matrix {
 const READ_AT_ONCE = 1000;
 /** Vectors between two looks at the event loop: a few milliseconds. */
 const BURST = 4000;
+/** Milliseconds that it is told of after a search whose vectors did not fit. */
+const TOLD_FOR_MS = 600_000;
 
 /**
  * Vectors are kept in memory by file, up to a bound; what was not used for longest goes first. A file whose reading has
@@ -40,7 +42,7 @@ const BURST = 4000;
 export function createExactSearch({ maxBytes, logger }: { maxBytes: number; logger: Logger }): ExactSearch {
   const kept = new Map<string, Matrix>();
   let bytes = 0;
-  let problem: string | null = null;
+  let toldAt = -Infinity;
   /** One search reads at a time: the next may want the same files. */
   let reading: Promise<unknown> = Promise.resolve();
 
@@ -61,9 +63,11 @@ export function createExactSearch({ maxBytes, logger }: { maxBytes: number; logg
     bytes += size;
   }
 
+  const isTold = (): boolean => performance.now() - toldAt < TOLD_FOR_MS;
+
   function tell(): void {
-    if (problem === null) logger.warn({ maxBytes }, 'vectors of one search do not fit VECTOR_CACHE_MB; they are read each time');
-    problem = 'The vectors of a search do not fit into VECTOR_CACHE_MB, so that they are read from the database each time.';
+    if (!isTold()) logger.warn({ maxBytes }, 'vectors of one search do not fit VECTOR_CACHE_MB; they are read each time');
+    toldAt = performance.now();
   }
 
   async function search(
@@ -119,7 +123,9 @@ export function createExactSearch({ maxBytes, logger }: { maxBytes: number; logg
       return bytes;
     },
     get problem() {
-      return problem;
+      return isTold()
+        ? 'The vectors of a search do not fit into VECTOR_CACHE_MB, so that they are read from the database each time.'
+        : null;
     },
   };
 }

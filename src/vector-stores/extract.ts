@@ -1,14 +1,11 @@
-import { createWriteStream } from 'node:fs';
-import { mkdtemp, rm, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import type { Logger } from 'pino';
 import { type Chunk, type ChunkingStrategy, withText } from './chunk.ts';
 import { type Outcome, type ReaderProcess, startReaderProcess } from './extraction/child-process.ts';
-import type { Extraction, FailureCode, SourceFile } from './extraction/extraction.ts';
+import type { Extraction, FailureCode } from './extraction/extraction.ts';
 import type { ExtractionAnswer, ExtractionRequest } from './extraction/request.ts';
+import { withCopy } from './temporary-copy.ts';
 
 export interface ExtractorOptions {
   logger: Logger;
@@ -149,20 +146,18 @@ export function createExtractor({
 
   async function extract(file: FileToExtract, signal: AbortSignal): Promise<Extracted> {
     const { filename, contentType, chunking = null } = file;
-    const folder = file.stream ? await mkdtemp(join(tmpdir(), 'skein-extract-')) : null; // mode 700
     let held = false;
+    const readAt = async (path: string): Promise<Extracted> => {
+      const { size } = await stat(path);
+      return read({ file: { path, size, filename, contentType }, limits, chunking }, signal);
+    };
     try {
-      const path = file.path ?? join(folder as string, 'file');
       await turn(signal);
       held = true;
-      if (file.stream) await pipeline(file.stream, createWriteStream(path, { mode: 0o600 }), { signal });
-      const { size } = await stat(path);
-      const source: SourceFile = { path, size, filename, contentType };
-      return await read({ file: source, limits, chunking }, signal);
+      return await (file.stream ? withCopy(file.stream, signal, readAt) : readAt(file.path));
     } finally {
       file.stream?.destroy();
       if (held) endTurn();
-      if (folder) await rm(folder, { recursive: true, force: true });
     }
   }
 

@@ -117,7 +117,9 @@ export function createIngest(options: IngestOptions): Ingest {
   async function fail(file: ClaimedFile, error: unknown, log: Logger): Promise<void> {
     const failures = file.failures + 1;
     const hopeless = error instanceof LlmError && !error.retryable;
-    log.warn({ err: error, failures }, 'reading a file into its vector store failed');
+    // Model servers quote what they were sent, and that is what stands in the file: their words are for its owner alone.
+    const said = error instanceof LlmError ? { code: error.code, retryable: error.retryable } : { err: error };
+    log.warn({ ...said, failures }, 'reading a file into its vector store failed');
     if (hopeless || failures >= MOST_FAILURES) {
       const message =
         error instanceof LlmError

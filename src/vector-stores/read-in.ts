@@ -42,7 +42,17 @@ export interface ReadInOptions {
 /** Texts that are embedded before it is looked whether anybody still wants them. */
 const EMBED_AT_ONCE = 64;
 
+/** Bytes of the vectors of one file: they are in memory together, until they are stored with it. */
+const MOST_VECTOR_BYTES = 256 * 1024 * 1024;
+
 type Read = Extracted & { ok: true };
+
+const tooManyVectors = (passages: number): VectorStoreFileError => ({
+  code: 'TOO_LARGE',
+  message:
+    `The vectors of its ${passages} passages take more than ${MOST_VECTOR_BYTES / 1024 / 1024} MB. Split it into smaller ` +
+    'files, add it with a larger maxChunkSizeTokens, or use fewer EMBEDDING_DIMENSIONS.',
+});
 
 /**
  * Reads a file in: its text, its chunks, their vectors, and then all of it in one transaction, so that nobody ever finds
@@ -59,8 +69,10 @@ export async function readIn(
     text: `select s.embedder from vector_store s where s.id = $1 and ${storeIsThere('s')}`,
     values: [file.vectorStoreId],
   });
+  if (!store) throw new FileLostError(file.id);
   const stored = await files.open(file.projectId, file.fileId);
-  if (!store || !stored) throw new FileLostError(file.id);
+  // Where it was deleted its row here is gone with it, and nobody is told.
+  if (!stored) return { code: 'INVALID_FILE', message: 'This file has expired: upload it again.' };
   const embedder = store.embedder === null ? embeddings.current : embeddings.named(store.embedder);
   if (!embedder) {
     const { message } = new EmbedderMissingError(file.vectorStoreId, store.embedder!, embeddings.current.name);
@@ -79,6 +91,7 @@ export async function readIn(
   for (let from = 0; from < read.chunks.length; from += EMBED_AT_ONCE) {
     const texts = read.chunks.slice(from, from + EMBED_AT_ONCE).map(({ indexText }) => indexText);
     vectors.push(...(await embedder.embed(texts, signal)));
+    if (read.chunks.length * vectors[0]!.byteLength > MOST_VECTOR_BYTES) return tooManyVectors(read.chunks.length);
   }
   await db.tx((tx) => keep(tx, file, options, embedder, read, vectors));
   return null;

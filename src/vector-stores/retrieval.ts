@@ -8,6 +8,7 @@ import { createExtractor } from './extract.ts';
 import { createIngest, fileLeases, type Ingest } from './ingest.ts';
 import { createSearch } from './search.ts';
 import { sweepStores } from './store-chores.ts';
+import { removeLeftCopies } from './temporary-copy.ts';
 import { INDEX_FROM, openVectorIndex } from './vector-index.ts';
 import { createVectorSearch } from './vector-search.ts';
 import { createVectorStores, type VectorStores } from './vector-stores.ts';
@@ -71,6 +72,10 @@ export async function openRetrieval(options: RetrievalOptions): Promise<Retrieva
     },
     startReading() {
       ingest ??= createIngest({ ...options, extractor });
+      removeLeftCopies().then(
+        (removed) => removed > 0 && logger.info({ removed }, 'copies of files were removed that killed processes had left'),
+        (error: unknown) => logger.warn({ err: error }, 'copies of files that killed processes have left could not be removed'),
+      );
     },
     get reading() {
       return ingest?.active ?? 0;

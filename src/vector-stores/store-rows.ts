@@ -80,7 +80,7 @@ export async function insertFiles(
 )
 insert into vector_store_file as t
   (id, project_id, vector_store_id, file_id, batch_id, filename, status, attributes, chunking, created_at)
-select id, $2, $1, file_id, $4, filename, 'IN_PROGRESS', attributes, chunking, now() from wanted order by id
+select id, $2, $1, file_id, $4, filename, 'IN_PROGRESS', attributes, chunking, now() from wanted order by file_id
 on conflict (vector_store_id, file_id) do update set batch_id = coalesce(excluded.batch_id, t.batch_id),
   attributes = excluded.attributes, chunking = excluded.chunking,
   ${anew('status', `'IN_PROGRESS'`)}, ${anew('last_error', 'null')}, ${anew('failures', '0')}, ${anew('lost', '0')},
@@ -123,14 +123,16 @@ and f.status = 'IN_PROGRESS' and c.vector_store_file_id = f.id`,
 /** Minutes that a store's last use may be off: its row is not written for every search. */
 const USE_MINUTES = 1;
 
-/** Stores are used: they expire that much later. One that has expired stays so. */
-export const touchStores = (projectId: string, ids: readonly string[]): Sql => ({
-  name: 'store-touch',
+const touch = (name: string, which: string, values: unknown[]): Sql => ({
+  name,
   text: `update vector_store s set last_active_at = now(), expires_at = ${EXPIRES('s.expires_after_days')}
-where s.id = any($1) and s.project_id = $2 and s.last_active_at < now() - interval '${USE_MINUTES} minutes'
-and not ${storeIsExpired('s')}`,
-  values: [ids, projectId],
+where ${which} and s.last_active_at < now() - interval '${USE_MINUTES} minutes' and not ${storeIsExpired('s')}`,
+  values,
 });
+
+/** Stores are used: they expire that much later. One that has expired stays so. */
+export const touchStores = (projectId: string, ids: readonly string[]): Sql =>
+  touch('store-touch', 's.id = any($1) and s.project_id = $2', [ids, projectId]);
 
 /**
  * Adds files that came with messages to the store of their thread, which is made if the thread has none, or one that
@@ -160,11 +162,13 @@ export function attachToThread(tx: Tx, projectId: string, threadId: string, file
 insert into vector_store_file as t
   (id, project_id, vector_store_id, file_id, filename, status, attributes, chunking, created_at)
 select w.id, $1, s.id, w.file_id, w.filename, 'IN_PROGRESS', '{}', $5, now()
-from wanted w, (select id from known union all select id from made) s order by w.id
+from wanted w, (select id from known union all select id from made) s order by w.file_id
 on conflict (vector_store_id, file_id) do update set status = 'IN_PROGRESS', last_error = null, failures = 0, lost = 0,
   retry_at = null, ${RELEASED} where t.status in ('FAILED', 'CANCELLED')`,
     values: [projectId, threadId, JSON.stringify(rows), mintId('VectorStore'), JSON.stringify(DEFAULT_CHUNKING)],
   });
+  const store = `s.id = (select t.tool_resources #>> '{fileSearch,vectorStoreIds,0}' from thread t where t.id = $1)`;
+  tx.write(touch('store-attach-touch', `${store} and s.project_id = $2`, [threadId, projectId]));
 }
 
 /** A store as it is now; undefined when it is deleted. */

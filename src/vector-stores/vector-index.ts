@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { type Db, sqlState } from '../db/db.ts';
+import { type Db, NO_TABLE, sqlState } from '../db/db.ts';
 import { readMatrices, type Scored } from './exact-search.ts';
 
 /** Where the database has pgvector: an index of the vectors of each large store. */
@@ -10,8 +10,11 @@ export interface VectorIndex {
   readonly problem: string | null;
   /** Passages from which on it is asked: fewer are compared one by one. */
   readonly from: number;
-  /** The nearest vectors of a store that has its index, best first; of some files of it where some are given. */
-  search(storeId: string, vector: Float32Array, files: readonly string[] | null, limit: number): Promise<Scored[]>;
+  /**
+   * The nearest vectors of a store that has its index, best first; of some files of it where some are given. Null when
+   * the index is gone: somebody has dropped it, or restored the database without it.
+   */
+  search(storeId: string, vector: Float32Array, files: readonly string[] | null, limit: number): Promise<Scored[] | null>;
   /** Brings the indexes of large stores up to their chunks; the answer is how many vectors went in. */
   maintain(signal: AbortSignal): Promise<{ vectors: number; indexes: number }>;
 }
@@ -39,7 +42,8 @@ const NO_PRIVILEGE = '42501';
 export async function openVectorIndex(options: { db: Db; logger: Logger; from?: number }): Promise<VectorIndex> {
   const { db, logger, from: least = INDEX_FROM } = options;
   const { version, problem } = await findExtension(db);
-  if (problem) logger.info({ problem }, 'vectors are searched without an index');
+  if (problem) logger.warn({ problem }, 'vectors are searched without an index: exactly, and slower in large stores');
+  else logger.info({ version }, 'vectors of large stores are indexed by pgvector');
 
   // Without a name: it is done once, and not to be kept prepared.
   const ddl = (text: string) => db.query({ name: '', text, values: [] });
@@ -103,23 +107,30 @@ on conflict (file, number) do update set embedding = excluded.embedding`,
 
     async search(storeId, vector, files, limit) {
       const type = typeOf(vector.length);
-      return db.tx(async (tx) => {
-        tx.write({ name: 'vector-scan', text: 'set local hnsw.iterative_scan = strict_order', values: [] });
-        tx.write({ name: 'vector-width', text: `set local hnsw.ef_search = ${EF_SEARCH}`, values: [] });
-        return tx.query<Scored>({
-          name: `vector-search-${files ? 'some-' : ''}${storeId}`,
-          // A sub-select, not a join: the scan goes on in the order of the index until it has found enough.
-          text: `select v.file, v.number, 1 - (v.embedding <=> $1::${type}) as cosine from ${SCHEMA}.${tableOf(storeId)} v
+      try {
+        return await db.tx((tx) => {
+          tx.write({ name: 'vector-scan', text: 'set local hnsw.iterative_scan = strict_order', values: [] });
+          tx.write({ name: 'vector-width', text: `set local hnsw.ef_search = ${EF_SEARCH}`, values: [] });
+          return tx.query<Scored>({
+            name: `vector-search-${files ? 'some-' : ''}${storeId}`,
+            // A sub-select, not a join: the scan goes on in the order of the index until it has found enough.
+            text: `select v.file, v.number, 1 - (v.embedding <=> $1::${type}) as cosine from ${SCHEMA}.${tableOf(storeId)} v
 where (select f.indexed_epoch = f.epoch from vector_store_file f where f.id = v.file) ${files ? 'and v.file = any($3)' : ''}
 order by v.embedding <=> $1::${type} limit $2`,
-          values: [literal(vector), limit, ...(files ? [files] : [])],
+            values: [literal(vector), limit, ...(files ? [files] : [])],
+          });
         });
-      });
+      } catch (error) {
+        if (sqlState(error) !== NO_TABLE) throw error;
+        logger.warn({ vectorStoreId: storeId }, 'the index of a vector store is gone; it is made again');
+        return null;
+      }
     },
 
     async maintain(signal) {
       const done = { vectors: 0, indexes: 0 };
       if (version === null) return done;
+      await forgetLost();
       const stores = await db.query<{ id: string; dimensions: number }>({
         name: 'vector-stores-to-index',
         text: `select id, dimensions from vector_store s where deleted_at is null and dimensions <= $2
@@ -144,6 +155,18 @@ and (chunks >= $1 or indexed) and (not indexed or exists (
       return done;
     },
   };
+
+  /** Stores whose table is gone are made anew, like those that never had one. */
+  async function forgetLost(): Promise<void> {
+    await db.query({
+      name: 'vector-lost',
+      text: `with lost as (
+  update vector_store s set indexed = false, version = version + 1
+  where s.indexed and s.deleted_at is null and to_regclass($1 || '.' || quote_ident(s.id)) is null returning s.id
+) update vector_store_file f set indexed_epoch = null from lost where f.vector_store_id = lost.id`,
+      values: [SCHEMA],
+    });
+  }
 
   /** Tables of stores that are gone. */
   async function dropOrphans(): Promise<void> {

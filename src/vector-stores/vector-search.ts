@@ -60,11 +60,18 @@ and ($2::jsonpath is null or f.attributes @@ $2::jsonpath) order by f.id`,
       const files = await filesOf(store, filter);
       const all = files.reduce((sum, { chunks }) => sum + chunks, 0);
       const useIndex = store.indexed && index.version !== null && all >= index.from;
-      const compared = useIndex ? files.filter(({ indexed }) => !indexed) : files;
+      if (!useIndex) return exact.search(db, files, vector, limit, signal);
       const [near, rest] = await Promise.all([
-        useIndex ? index.search(store.id, vector, filter === null ? null : files.map(({ id }) => id), limit) : [],
-        exact.search(db, compared, vector, limit, signal),
+        index.search(store.id, vector, filter === null ? null : files.map(({ id }) => id), limit),
+        exact.search(
+          db,
+          files.filter(({ indexed }) => !indexed),
+          vector,
+          limit,
+          signal,
+        ),
       ]);
+      if (!near) return exact.search(db, files, vector, limit, signal);
       // The index may hold files that are gone, or that were read anew since.
       const indexed = new Set(files.flatMap((file) => (file.indexed ? [file.id] : [])));
       const found = [...near.filter(({ file, cosine }) => indexed.has(file) && cosine > 0), ...rest];

@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises';
-import type { Db } from '../db/db.ts';
+import { type Db, DEADLOCK, type Sql, sqlState, type Tx } from '../db/db.ts';
 import { NotFoundError } from '../errors.ts';
 import { RELEASED } from '../work/leases.ts';
 import type { Wake } from '../work/wake.ts';
@@ -45,9 +45,25 @@ const COLUMN: Record<keyof StoreChange, string> = {
 
 /** How often it is looked whether files are read, beside being woken. */
 const LOOK_EVERY_MS = 1000;
+/** Tries of a change that has met another one in the wrong order. */
+const MOST_TRIES = 5;
 
 export function createVectorStores(options: { db: Db; wake: Wake; search: Search }): VectorStores {
   const { db, wake } = options;
+
+  /**
+   * A file that is deleted takes its rows out of all stores, by cascades whose order nobody chooses: whoever changes
+   * several files of a store at that moment may be the one that the database sends back.
+   */
+  async function change(work: (tx: Tx) => Promise<void>): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await db.tx(work);
+      } catch (error) {
+        if (sqlState(error) !== DEADLOCK || tries === MOST_TRIES) throw error;
+      }
+    }
+  }
 
   const moved = (tx: { afterCommit(action: () => void): void }, storeId: string) =>
     tx.afterCommit(() => {
@@ -68,7 +84,7 @@ export function createVectorStores(options: { db: Db; wake: Wake; search: Search
 
   return {
     create: (projectId, id, store) =>
-      db.tx(async (tx) => {
+      change(async (tx) => {
         await insertStore(tx, projectId, id, store);
         moved(tx, id);
       }),
@@ -90,19 +106,15 @@ export function createVectorStores(options: { db: Db; wake: Wake; search: Search
     },
 
     delete: (projectId, id) =>
-      db.tx(async (tx) => {
+      change(async (tx) => {
         await readStore(tx, projectId, id, ['input', 'vectorStoreId']);
-        tx.write({
-          name: 'store-stop-files',
-          text: `update vector_store_file set status = 'CANCELLED', ${RELEASED} where vector_store_id = $1 and status = 'IN_PROGRESS'`,
-          values: [id],
-        });
+        tx.write(stopFiles('store-stop-files', 'vector_store_id = $1', [id]));
         tx.write({ name: 'store-delete', text: 'update vector_store set deleted_at = now() where id = $1', values: [id] });
         moved(tx, id);
       }),
 
     addFiles: (projectId, storeId, batchId, files) =>
-      db.tx(async (tx) => {
+      change(async (tx) => {
         const path = ['input', 'vectorStoreId'];
         refuseExpired(await readStore(tx, projectId, storeId, path), path);
         tx.write({
@@ -115,14 +127,9 @@ export function createVectorStores(options: { db: Db; wake: Wake; search: Search
       }),
 
     cancelBatch: (projectId, batchId) =>
-      db.tx(async (tx) => {
+      change(async (tx) => {
         // Files before their batch, and both before their store: the order of all.
-        tx.write({
-          name: 'store-batch-stop-files',
-          text: `update vector_store_file set status = 'CANCELLED', ${RELEASED}
-where batch_id = $1 and project_id = $2 and status = 'IN_PROGRESS'`,
-          values: [batchId, projectId],
-        });
+        tx.write(stopFiles('store-batch-stop-files', 'batch_id = $1 and project_id = $2', [batchId, projectId]));
         const [batch] = await tx.query<{ storeId: string }>({
           name: 'store-batch-cancel',
           text: `update vector_store_file_batch b set cancelled_at = coalesce(b.cancelled_at, now()) from vector_store s
@@ -147,7 +154,7 @@ where f.id = $1 and f.project_id = $2 and s.id = f.vector_store_id and ${storeIs
       }),
 
     removeFile: (projectId, id) =>
-      db.tx(async (tx) => {
+      change(async (tx) => {
         const [file] = await tx.query<{ storeId: string }>({
           name: 'store-file-remove',
           text: `delete from vector_store_file f using vector_store s
@@ -204,3 +211,11 @@ where s.id = any($1) and s.project_id = $2 and ${storeIsThere('s')}`,
     wakeReaders: () => wake.wake('ingest'),
   };
 }
+
+/** Ends the reading of files. They are locked in one order, whoever does it. */
+const stopFiles = (name: string, which: string, values: unknown[]): Sql => ({
+  name,
+  text: `update vector_store_file set status = 'CANCELLED', ${RELEASED} where id in (
+  select id from vector_store_file where ${which} and status = 'IN_PROGRESS' order by file_id for update)`,
+  values,
+});

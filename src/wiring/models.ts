@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
-import { createEmbeddings, type Embeddings } from '../llm/embeddings.ts';
+import { createEmbeddings, describeEmbeddings, type Embeddings } from '../llm/embeddings.ts';
 import { createHashEmbedder } from '../llm/embeddings-hash.ts';
 import { createOpenAiEmbedder } from '../llm/embeddings-openai.ts';
 import type { Llm } from '../llm/llm.ts';
@@ -19,5 +19,8 @@ export function createLlm(config: Config, logger: Logger): Llm {
 
 export function openEmbeddings({ embedding, modelServer, modelTimeoutMs: timeoutMs }: Config, logger: Logger): Embeddings {
   const configured = embedding && createOpenAiEmbedder({ ...embedding, ...modelServer!, timeoutMs, logger });
-  return createEmbeddings(createHashEmbedder(), configured);
+  const embeddings = createEmbeddings(createHashEmbedder(), configured);
+  const { driver, detail } = describeEmbeddings(embeddings);
+  logger.info({ driver }, `embeddings: ${detail}`);
+  return embeddings;
 }

@@ -268,10 +268,11 @@ describe('the request id', () => {
 
 describe('health', () => {
   test('is live and ready, without a key', async () => {
-    for (const path of ['/health/live', '/health/ready']) {
-      const answer = await send(skein.url, { path });
-      expect([answer.status, JSON.parse(answer.text)]).toEqual([200, { status: 'ok' }]);
-    }
+    const live = await send(skein.url, { path: '/health/live' });
+    expect([live.status, JSON.parse(live.text)]).toEqual([200, { status: 'ok' }]);
+    const ready = await send(skein.url, { path: '/health/ready' });
+    const using = { search: expect.any(String), embeddings: expect.any(String) };
+    expect([ready.status, JSON.parse(ready.text)]).toEqual([200, { status: 'ok', using }]);
   });
 
   // The embedded database cannot be gone while its process is there.

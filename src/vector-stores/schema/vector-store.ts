@@ -61,7 +61,7 @@ where f.${column} = any($1) and f.project_id = $2 group by 1`,
     return ids.map((id) => found.get(id) ?? { inProgress: 0, completed: 0, failed: 0, cancelled: 0, total: 0 });
   },
 });
-const countsOfStore = countsBy('vector-store-counts', 'vector_store_id');
+export const countsOfStore = countsBy('vector-store-counts', 'vector_store_id');
 const countsOfBatch = countsBy('vector-store-batch-counts', 'batch_id');
 const texts: Batch<TextRange, string | null> = { name: 'extracted-texts', read: readTexts };
 
