@@ -49,17 +49,23 @@ export interface Connection {
   close(): void;
 }
 
-/** Milliseconds. A server that does not answer a ping so soon is not there any more. */
+/** Milliseconds. A server that does not answer a ping so soon, or lets nobody in for so long, is not there any more. */
 const PONG_MS = 5000;
 const PING_MS = 10_000;
+const GREETING_MS = 15_000;
 /** The WebSocket outlives its last subscription by this long: pages leave one thread to open another. */
 const LINGER_MS = 3000;
 
 export function connect({ url, token, webSocketImpl }: ConnectionOptions): Connection {
   const authorization = async () => `Bearer ${typeof token === 'string' ? token : await token()}`;
   let connected = false;
+  let closed = false;
   const waiting = new Set<() => void>();
   let silence: ReturnType<typeof setTimeout> | undefined;
+  const expectWithin = (ms: number) => {
+    clearTimeout(silence);
+    silence = setTimeout(() => client.terminate(), ms);
+  };
 
   const client = createClient({
     url: url.replace(/^http/, 'ws'),
@@ -70,15 +76,19 @@ export function connect({ url, token, webSocketImpl }: ConnectionOptions): Conne
     lazyCloseTimeout: LINGER_MS,
     keepAlive: PING_MS,
     on: {
+      connecting: () => expectWithin(GREETING_MS),
       connected() {
+        clearTimeout(silence);
         connected = true;
         for (const open of waiting) open();
         waiting.clear();
       },
       ping(received) {
-        if (!received) silence = setTimeout(() => client.terminate(), PONG_MS);
+        if (!received) expectWithin(PONG_MS);
       },
-      pong: () => clearTimeout(silence),
+      pong(received) {
+        if (received) clearTimeout(silence);
+      },
       closed() {
         connected = false;
         clearTimeout(silence);
@@ -96,31 +106,31 @@ export function connect({ url, token, webSocketImpl }: ConnectionOptions): Conne
     let over = false;
     // Never from within the caller's own call.
     const open = () => queueMicrotask(() => over || opened?.());
-    if (connected) open();
-    else waiting.add(open);
-    const done = () => {
+    /** There is one last word, and none behind the caller's own. */
+    const last = (say?: () => void) => {
+      if (over) return;
       over = true;
       waiting.delete(open);
+      say?.();
     };
+    if (closed) {
+      queueMicrotask(() => last(complete));
+      return () => last();
+    }
+    if (connected) open();
+    else waiting.add(open);
     const end = client.subscribe(operation as { query: string; variables?: Record<string, unknown> }, {
       next({ data, errors }) {
-        if (errors) {
-          done();
-          end();
-          error(errorOf(errors));
-        } else next(data as never);
+        if (over) return;
+        if (!errors) return next(data as never);
+        end();
+        last(() => error(errorOf(errors)));
       },
-      error(reason) {
-        done();
-        error(failureOf(reason));
-      },
-      complete() {
-        done();
-        complete();
-      },
+      error: (reason) => last(closed ? complete : () => error(failureOf(reason))),
+      complete: () => last(complete),
     });
     return () => {
-      done();
+      last();
       end();
     };
   };
@@ -145,7 +155,11 @@ export function connect({ url, token, webSocketImpl }: ConnectionOptions): Conne
     subscribe: (document, variables, sink) =>
       subscribeText({ query: print(document), variables: variables as object }, sink as Sink<never>),
     subscribeText,
-    close: () => void client.dispose(),
+    close() {
+      closed = true;
+      // It rejects when there was no connection yet, and there will be none: whoever waited for it is told by its sink.
+      void Promise.resolve(client.dispose()).catch(() => {});
+    },
   };
 }
 

@@ -23,7 +23,10 @@ export interface FollowOptions<Result, Variables, Event> {
   onStatus(status: FollowStatus, error: SkeinError | null): void;
 }
 
-/** Milliseconds between two tries: the first, doubled by each that fails, up to the longest. */
+/**
+ * Milliseconds between two tries: the first, doubled by each that fails, up to the longest. One that brought nothing
+ * counts as failed, unless it stood for as long.
+ */
 const FIRST_MS = 250;
 const LONGEST_MS = 10_000;
 
@@ -35,6 +38,8 @@ export function follow<Result, Variables, Event>(options: FollowOptions<Result, 
   const { subscribe, document, variables, eventOf, cursorOf, onEvent, onStatus } = options;
   let after = options.after ?? null;
   let failures = 0;
+  let refusals = 0;
+  let openSince: number | null = null;
   let live = false;
   let stop = () => {};
 
@@ -42,10 +47,12 @@ export function follow<Result, Variables, Event>(options: FollowOptions<Result, 
     stop = subscribe(document, variables(after), {
       opened() {
         live = true;
-        failures = 0;
+        openSince = Date.now();
+        refusals = 0;
         onStatus('live', null);
       },
       next(result) {
+        failures = 0;
         const event = eventOf(result);
         after = cursorOf(event) ?? after;
         onEvent(event);
@@ -62,9 +69,11 @@ export function follow<Result, Variables, Event>(options: FollowOptions<Result, 
       begin();
       return;
     }
+    if (openSince !== null && Date.now() - openSince > LONGEST_MS) failures = 0;
+    openSince = null;
     // A token that is no good any more may be followed by one that is; two in a row that are not are the last.
-    const refused = error.code === 'CLOSED_4401' && failures > 0;
-    if (refused || !mayPass(error)) {
+    if (error.code === 'CLOSED_4401') refusals += 1;
+    if (refusals > 1 || !mayPass(error)) {
       onStatus('ended', error);
       return;
     }
