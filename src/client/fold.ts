@@ -70,8 +70,9 @@ export function conversationOf(result: ConversationQuery | RunDetailsQuery): Con
  * The conversation with a page of older messages before it: the result of `Conversation`, asked for with `older` as
  * `before`. What is known already stays as it is, for it may be ahead of the page.
  */
-export function withOlder(state: Conversation, result: ConversationQuery): Conversation {
-  const page = conversationOf(result);
+export function withOlder(state: Conversation, { thread }: ConversationQuery): Conversation {
+  // The run that is active now is none of a page's: it is known from events, or comes with the next ones.
+  const page = conversationOf({ thread: thread && { ...thread, activeRun: null } });
   if (!page) return { ...state, older: null };
   const known = new Set([...state.messages, ...state.runs].map(({ id }) => id));
   const isNew = ({ id }: { id: string }) => !known.has(id) && !state.dropped.has(id);

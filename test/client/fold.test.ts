@@ -2,116 +2,28 @@ import { describe, expect, test } from 'vitest';
 import {
   type Conversation,
   type ConversationEvent,
-  type ConversationMessage,
-  type ConversationStep,
   conversationOf,
   emptyConversation,
   fold,
 } from '../../src/client/fold.ts';
+import {
+  AT,
+  type CallDelta,
+  type ContentDelta,
+  created,
+  delta,
+  finished,
+  message,
+  next,
+  run,
+  status,
+  step,
+  stepCreated,
+  stepDelta,
+  text,
+} from './pieces.ts';
 
 // What runs of a real server fold to is told in test/events; here is what such runs bring about seldom or never.
-
-type Of<Type extends ConversationEvent['__typename']> = Extract<ConversationEvent, { __typename: Type }>;
-type Run = Of<'RunStatusChanged'>['run'];
-type ContentDelta = Of<'MessageDelta'>['content'][number];
-type CallDelta = Of<'RunStepDelta'>['toolCalls'][number];
-
-const AT = '2026-11-23T00:00:00.000Z';
-let place = 0;
-const next = () => ({ cursor: `t.${++place}`, at: AT });
-
-const run = (id: string, fields: Partial<Run> = {}): Run => ({
-  id,
-  assistantId: 'asst_1',
-  status: 'IN_PROGRESS',
-  model: 'a-model',
-  attempt: 1,
-  requiredAction: null,
-  lastError: null,
-  incompleteDetails: null,
-  usage: null,
-  createdAt: AT,
-  startedAt: null,
-  expiresAt: null,
-  completedAt: null,
-  cancelledAt: null,
-  failedAt: null,
-  ...fields,
-});
-
-const message = (id: string, text = '', fields: Partial<ConversationMessage> = {}): ConversationMessage => ({
-  id,
-  runId: 'run_1',
-  role: 'ASSISTANT',
-  status: 'IN_PROGRESS',
-  text,
-  content: text === '' ? [] : [{ __typename: 'TextContent', value: text, annotations: [] }],
-  attachments: [],
-  incompleteDetails: null,
-  metadata: {},
-  createdAt: AT,
-  completedAt: null,
-  incompleteAt: null,
-  ...fields,
-});
-
-const step = (id: string, fields: Partial<ConversationStep> = {}): ConversationStep => ({
-  id,
-  runId: 'run_1',
-  type: 'TOOL_CALLS',
-  status: 'IN_PROGRESS',
-  droppedMessages: 0,
-  details: { __typename: 'ToolCallsDetails', toolCalls: [] },
-  lastError: null,
-  usage: null,
-  createdAt: AT,
-  completedAt: null,
-  cancelledAt: null,
-  failedAt: null,
-  expiredAt: null,
-  ...fields,
-});
-
-const status = (fields: Run): ConversationEvent => ({
-  __typename: 'RunStatusChanged',
-  ...next(),
-  status: fields.status,
-  run: fields,
-});
-const created = (of: ConversationMessage): ConversationEvent => ({
-  __typename: 'MessageCreated',
-  ...next(),
-  message: of,
-});
-const finished = (of: ConversationMessage): ConversationEvent => ({
-  __typename: 'MessageFinished',
-  ...next(),
-  message: of,
-});
-const delta = (messageId: string, ...content: ContentDelta[]): ConversationEvent => ({
-  __typename: 'MessageDelta',
-  ...next(),
-  messageId,
-  content,
-});
-const stepCreated = (of: ConversationStep): ConversationEvent => ({
-  __typename: 'RunStepCreated',
-  ...next(),
-  step: of,
-});
-const stepDelta = (stepId: string, ...toolCalls: CallDelta[]): ConversationEvent => ({
-  __typename: 'RunStepDelta',
-  ...next(),
-  stepId,
-  toolCalls,
-});
-const text = (offset: number, value: string, index = 0): ContentDelta => ({
-  __typename: 'TextDelta',
-  index,
-  offset,
-  value,
-  annotations: [],
-});
 
 const after = (...events: ConversationEvent[]): Conversation => events.reduce(fold, emptyConversation());
 const texts = ({ messages }: Conversation) => messages.map((one) => one.text);
