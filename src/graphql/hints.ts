@@ -50,6 +50,8 @@ export interface HintsOptions<Row, Filter> {
   read(scope: string, ids: readonly string[], filters: readonly Filter[]): Found<Row>;
   /** What is looked at again when moves may have been missed; null = nobody can say which, so followers are sent away. */
   afterMissed(scope: string): readonly string[] | null;
+  /** How often the same is looked at for what nobody tells of, and told of when it is not as it was last seen. */
+  lookEveryMs?: number;
 }
 
 /** Milliseconds between two readings of a scope: a page draws no faster. */
@@ -73,11 +75,17 @@ export function createHints<Row, Filter>(options: HintsOptions<Row, Filter>): Hi
     }
   }
 
+  function open(name: string): Scope<Row, Filter> {
+    const { lookEveryMs, read, afterMissed } = options;
+    const again = lookEveryMs === undefined ? null : { ids: afterMissed(name) ?? [], everyMs: lookEveryMs };
+    return new Scope((ids, filters) => read(name, ids, filters), again);
+  }
+
   /** Returns how to leave. */
   function join(name: string, follower: Follower<Row, Filter>): () => void {
     off ??= options.listen(({ scope, id, changed }) => scopes.get(scope)?.moved(id, changed), missed);
     let scope = scopes.get(name);
-    if (!scope) scopes.set(name, (scope = new Scope((ids, filters) => options.read(name, ids, filters))));
+    if (!scope) scopes.set(name, (scope = open(name)));
     scope.add(follower);
     count += 1;
     return () => {
@@ -167,14 +175,20 @@ class Scope<Row, Filter> {
   readonly #all = new Set<Follower<Row, Filter>>();
   /** Those who follow some things in it, by their ids. */
   readonly #some = new Map<string, Set<Follower<Row, Filter>>>();
-  #moved = new Map<string, boolean>();
+  /** What is to be read, and why: it may fit another filter now, or not; null = nobody said that it has moved. */
+  #moved = new Map<string, boolean | null>();
+  /** What is looked at by itself, as it was last seen, in JSON. */
+  readonly #seen = new Map<string, string | undefined>();
+  readonly #looks: NodeJS.Timeout | null;
   #timer: NodeJS.Timeout | null = null;
   #reading = false;
   #readings = 0;
   #last = -Infinity;
 
-  constructor(read: Read<Row, Filter>) {
+  constructor(read: Read<Row, Filter>, again: { ids: readonly string[]; everyMs: number } | null) {
     this.#read = read;
+    for (const id of again?.ids ?? []) this.#seen.set(id, undefined);
+    this.#looks = again && setInterval(() => this.#lookAgain(), again.everyMs);
   }
 
   add(follower: Follower<Row, Filter>): void {
@@ -198,7 +212,13 @@ class Scope<Row, Filter> {
     if (this.#followers.size > 0) return true;
     this.#moved.clear();
     if (this.#timer) clearTimeout(this.#timer);
+    if (this.#looks) clearInterval(this.#looks);
     return false;
+  }
+
+  #lookAgain(): void {
+    for (const id of this.#seen.keys()) if (!this.#moved.has(id)) this.#moved.set(id, null);
+    this.#schedule();
   }
 
   moved(id: string, changed: boolean): void {
@@ -220,6 +240,15 @@ class Scope<Row, Filter> {
     else this.#timer = setTimeout(() => void this.#look(), wait);
   }
 
+  /** Whether it is as it was when it was last seen; remembers what it is now. */
+  #isAsSeen(id: string, row: Row | undefined): boolean {
+    if (!this.#seen.has(id)) return false;
+    const before = this.#seen.get(id);
+    const now = JSON.stringify(row ?? null);
+    this.#seen.set(id, now);
+    return now === before;
+  }
+
   async #look(): Promise<void> {
     this.#timer = null;
     this.#reading = true;
@@ -233,8 +262,10 @@ class Scope<Row, Filter> {
       const found = await this.#read([...moved.keys()], [...filters.values()]);
       const places = new Map([...filters.keys()].map((key, place) => [key, place]));
       const at = new Date();
-      for (const [id, changed] of moved) {
+      for (const [id, why] of moved) {
         const there = found.get(id);
+        if (this.#isAsSeen(id, there?.row) && why === null) continue;
+        const changed = why ?? true;
         for (const follower of [...this.#all, ...(this.#some.get(id) ?? [])]) {
           const { since, key } = this.#followers.get(follower)!;
           // Who has come since has read for itself what is newer.

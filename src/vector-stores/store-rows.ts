@@ -4,6 +4,8 @@ import { InvalidInputError, NotFoundError, type Path, QuotaExceededError } from 
 import { mintId } from '../ids.ts';
 import { RELEASED } from '../work/leases.ts';
 import {
+  FILE_COUNTS,
+  type FileCounts,
   FILES_PER_STORE,
   type NewStoreFile,
   type NewVectorStore,
@@ -171,11 +173,12 @@ on conflict (vector_store_id, file_id) do update set status = 'IN_PROGRESS', las
   tx.write(touch('store-attach-touch', `${store} and s.project_id = $2`, [threadId, projectId]));
 }
 
-/** A store as it is now; undefined when it is deleted. */
-export async function readStoreView(q: Queryable, id: string): Promise<StoreView | undefined> {
-  const [store] = await q.query<StoreView>({
+/** A store as it is now, with all that may move of it; undefined when it is deleted. */
+export async function readStoreView(q: Queryable, id: string): Promise<(StoreView & { counts: FileCounts }) | undefined> {
+  const [store] = await q.query<StoreView & { counts: FileCounts }>({
     name: 'store-view',
-    text: `select ${columns('VectorStore', 't', STORE_VIEW.except)}, ${STORE_VIEW.extra} from vector_store t
+    text: `select ${columns('VectorStore', 't', STORE_VIEW.except)}, ${STORE_VIEW.extra},
+  (select ${FILE_COUNTS('f')} from vector_store_file f where f.vector_store_id = t.id) as counts from vector_store t
 where t.id = $1 and ${STORE_VIEW.where}`,
     values: [id],
   });

@@ -5,6 +5,8 @@ import { moveOf, readListed } from '../threads/thread-list.ts';
 import { readStoreView } from '../vector-stores/store-rows.ts';
 import type { Wake } from '../work/wake.ts';
 
+const LOOK_EVERY_MS = 2000;
+
 /** What subscriptions to hints follow. */
 export function hints({ db, wake }: { db: Db; wake: Wake }): Pick<Rooms, 'threadHints' | 'storeHints'> {
   return {
@@ -28,6 +30,8 @@ export function hints({ db, wake }: { db: Db; wake: Wake }): Pick<Rooms, 'thread
         return new Map(store ? [[id, { row: store, fits: [0] }]] : []);
       },
       afterMissed: (id) => [id],
+      // Files are deleted and expire without a word to the stores that they are in.
+      lookEveryMs: LOOK_EVERY_MS,
     }),
   };
 }

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { createHints, type FollowOptions, type Hints, type Move } from '../../src/graphql/hints.ts';
+import { createHints, type FollowOptions, type Hints, type HintsOptions, type Move } from '../../src/graphql/hints.ts';
 
 /** The same as in src/graphql/hints.ts. */
 const WINDOW_MS = 100;
@@ -20,31 +20,35 @@ let lookAgain: readonly string[] | null;
 let hints: Hints<Row, string | null>;
 
 beforeEach(() => {
-  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance', 'Date'] });
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'performance', 'Date'] });
   rows = new Map();
   readings = [];
   gate = Promise.resolve();
   heard = null;
   lookAgain = null;
-  hints = createHints<Row, string | null>({
-    listen(onMove, onMissed) {
-      heard = onMove;
-      missed = onMissed;
-      return () => (heard = null);
-    },
-    async read(scope, ids, filters) {
-      readings.push({ scope, ids, filters });
-      const now = new Map(ids.flatMap((id) => (rows.has(id) ? [[id, rows.get(id)!] as const] : [])));
-      await gate;
-      const fits = (id: string) => filters.flatMap((filter, i) => (filter === null || id.includes(filter) ? [i] : []));
-      return new Map([...now].map(([id, row]) => [id, { row, fits: fits(id) }]));
-    },
-    afterMissed: () => lookAgain,
-  });
+  hints = createHints<Row, string | null>(options);
 });
 afterEach(() => {
   vi.useRealTimers();
 });
+
+const options: HintsOptions<Row, string | null> = {
+  listen(onMove, onMissed) {
+    heard = onMove;
+    missed = onMissed;
+    return () => (heard = null);
+  },
+  async read(scope, ids, filters) {
+    readings.push({ scope, ids, filters });
+    const now = new Map(ids.flatMap((id) => (rows.has(id) ? [[id, rows.get(id)!] as const] : [])));
+    await gate;
+    const fits = (id: string) => filters.flatMap((filter, i) => (filter === null || id.includes(filter) ? [i] : []));
+    return new Map([...now].map(([id, row]) => [id, { row, fits: fits(id) }]));
+  },
+  afterMissed: () => lookAgain,
+};
+
+const createLooking = () => createHints({ ...options, lookEveryMs: 2000 });
 
 const follow = (more: Partial<Options> = {}, scope = 'scope') =>
   hints.follow<Row>(scope, { filter: null, ids: null, tell: ({ row }) => row, ...more });
@@ -215,6 +219,24 @@ describe('hints', () => {
     const follower = await follow();
     move('a', 1);
     await expect(follower.next()).rejects.toThrow('the database is gone');
+  });
+
+  test('are looked at by themselves where nobody may tell of them, and told of when they are not as they were', async () => {
+    lookAgain = ['a'];
+    const looking = createLooking();
+    const follower = await looking.follow<Row>('scope', { filter: null, ids: null, tell: ({ row }) => row });
+    rows.set('a', { id: 'a', value: 1 });
+    await pass(2000);
+    expect(await value(follower.next())).toEqual({ id: 'a', value: 1 });
+    const next = follower.next();
+    await pass(6000);
+    expect(readings).toHaveLength(4);
+    rows.set('a', { id: 'a', value: 2 });
+    await pass(2000);
+    // What came in between was the same, and nothing was said of it.
+    expect(await value(next)).toEqual({ id: 'a', value: 2 });
+    await follower.return();
+    expect(vi.getTimerCount()).toBe(0);
   });
 
   test('leave no listener and no timer behind', async () => {
