@@ -129,13 +129,16 @@ export function createVectorStores(options: { db: Db; wake: Wake; search: Search
     cancelBatch: (projectId, batchId) =>
       change(async (tx) => {
         // Files before their batch, and both before their store: the order of all.
-        tx.write(stopFiles('store-batch-stop-files', 'batch_id = $1 and project_id = $2', [batchId, projectId]));
+        const stopped = await tx.query(
+          stopFiles('store-batch-stop-files', 'batch_id = $1 and project_id = $2', [batchId, projectId]),
+        );
+        // A batch that was done before is not cancelled by that.
         const [batch] = await tx.query<{ storeId: string }>({
           name: 'store-batch-cancel',
-          text: `update vector_store_file_batch b set cancelled_at = coalesce(b.cancelled_at, now()) from vector_store s
-where b.id = $1 and b.project_id = $2 and s.id = b.vector_store_id and ${storeIsThere('s')}
+          text: `update vector_store_file_batch b set cancelled_at = case when $3 then coalesce(b.cancelled_at, now()) else b.cancelled_at end
+from vector_store s where b.id = $1 and b.project_id = $2 and s.id = b.vector_store_id and ${storeIsThere('s')}
 returning b.vector_store_id as "storeId"`,
-          values: [batchId, projectId],
+          values: [batchId, projectId, stopped.length > 0],
         });
         if (!batch) throw new NotFoundError('vector store file batch', batchId, ['input', 'vectorStoreFileBatchId']);
         moved(tx, batch.storeId);
@@ -216,6 +219,6 @@ where s.id = any($1) and s.project_id = $2 and ${storeIsThere('s')}`,
 const stopFiles = (name: string, which: string, values: unknown[]): Sql => ({
   name,
   text: `update vector_store_file set status = 'CANCELLED', ${RELEASED} where id in (
-  select id from vector_store_file where ${which} and status = 'IN_PROGRESS' order by file_id for update)`,
+  select id from vector_store_file where ${which} and status = 'IN_PROGRESS' order by file_id for update) returning id`,
   values,
 });

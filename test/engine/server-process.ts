@@ -17,6 +17,7 @@ const SCRIPTED_MAIN = join(import.meta.dirname, 'scripted-main.ts');
 export interface ServerProcess {
   readonly pid: number;
   readonly url: string;
+  readonly key: string;
   query<Result, Variables>(document: TypedDocumentNode<Result, Variables>, variables: Variables): Promise<Result>;
   follow<Result, Variables>(
     document: TypedDocumentNode<Result, Variables>,
@@ -36,6 +37,7 @@ export async function startServerProcess(
   const child = spawn(process.execPath, [environment.TOOL_URL ? SCRIPTED_MAIN : MAIN], {
     env: {
       PATH: process.env.PATH,
+      TMPDIR: process.env.TMPDIR,
       PORT: '0',
       DATA_DIR: database.dataDir,
       DATABASE_URL: database.databaseUrl ?? '',
@@ -58,6 +60,7 @@ export async function startServerProcess(
   return {
     pid: child.pid!,
     url,
+    key: KEY,
     async query(document, variables) {
       const response = await fetch(`${url}/graphql`, {
         method: 'POST',

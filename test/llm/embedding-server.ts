@@ -8,8 +8,8 @@ export interface EmbeddingServer {
   readonly model: ModelServer;
   /** How the next requests for embeddings are answered, the next one first; with vectors when nothing is written. */
   readonly scenes: ((exchange: Exchange) => void)[];
-  /** From now on requests wait; the promise is settled when the first of them has come. */
-  hold(): Promise<void>;
+  /** From now on requests with a text like this wait; the promise is settled when the first of them has come. */
+  hold(which?: RegExp): Promise<void>;
   /** Answers what waits, and does not wait any more. */
   release(): void;
   close(): Promise<void>;
@@ -37,13 +37,13 @@ export async function openEmbeddingServer(topics: readonly string[] = ['llama', 
   const asked: string[][] = [];
   const scenes: ((exchange: Exchange) => void)[] = [];
   const waiting: (() => void)[] = [];
-  let held: PromiseWithResolvers<void> | null = null;
+  let held: (PromiseWithResolvers<void> & { which: RegExp }) | null = null;
   const model = await openModelServer((exchange) => {
     if (!exchange.request.url!.endsWith('/embeddings')) return answerWith({ error: { message: 'no such path' } }, 404)(exchange);
     const texts = exchange.body.input as string[];
     asked.push(texts);
     const answer = scenes.shift() ?? answerWith(vectorsFor(texts, topics));
-    if (!held) return answer(exchange);
+    if (!held || !texts.some((text) => held!.which.test(text))) return answer(exchange);
     waiting.push(() => answer(exchange));
     held.resolve();
   });
@@ -52,8 +52,8 @@ export async function openEmbeddingServer(topics: readonly string[] = ['llama', 
     asked,
     model,
     scenes,
-    hold() {
-      held ??= Promise.withResolvers();
+    hold(which = /^/) {
+      held = { ...Promise.withResolvers<void>(), which };
       return held.promise;
     },
     release() {
