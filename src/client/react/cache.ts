@@ -5,11 +5,18 @@ import { POSSIBLE_TYPES } from './possible-types.ts';
 /** Every object with an id is one entity, wherever it was read; whatever has none belongs to what it was read with. */
 const keys = new Proxy<KeyingConfig>({}, { get: () => ({ id }: { id?: unknown }) => (typeof id === 'string' ? id : null) });
 
+interface List {
+  field: string;
+  /** What it is a list of, where that is not the project: its type, and the field of the input that names it. */
+  of?: { typename: string; named: string };
+}
+
 /** Lists whose members a mutation may change, by the mutation: they are read anew where they are shown. */
-const LISTS: Record<string, string> = {
-  createAssistant: 'assistants',
-  createVectorStore: 'vectorStores',
-  uploadFile: 'files',
+const LISTS: Record<string, List> = {
+  createAssistant: { field: 'assistants' },
+  createVectorStore: { field: 'vectorStores' },
+  uploadFile: { field: 'files' },
+  addVectorStoreFiles: { field: 'files', of: { typename: 'VectorStore', named: 'vectorStoreId' } },
 };
 
 /** What is deleted, by the mutation: it goes out of every list at once. */
@@ -25,10 +32,12 @@ const DELETED: Record<string, string> = {
 type Update = (result: Record<string, unknown>, args: unknown, cache: Cache) => void;
 
 const renewList =
-  (list: string): Update =>
-  (_result, _args, cache) => {
-    for (const { fieldName, fieldKey } of cache.inspectFields('Query')) {
-      if (fieldName === list) cache.invalidate('Query', fieldKey);
+  ({ field, of }: List): Update =>
+  (_result, args, cache) => {
+    const { input } = args as { input: Record<string, string> };
+    const owner = of ? cache.keyOfEntity({ __typename: of.typename, id: input[of.named]! }) : 'Query';
+    for (const { fieldName, fieldKey } of cache.inspectFields(owner)) {
+      if (fieldName === field) cache.invalidate(owner, fieldKey);
     }
   };
 

@@ -3,6 +3,7 @@
  * below it urql's own hooks work as well, on the same normalised cache.
  */
 export { createUrqlClient, SkeinProvider, useSkein } from './provider.tsx';
+export { useAction } from './use-action.ts';
 export type { Action, Outcome, Refusal } from './use-action.ts';
 export { useFunctionTools } from './use-function-tools.ts';
 export type { FunctionCall, FunctionTool, FunctionToolsState } from './use-function-tools.ts';

@@ -16,6 +16,11 @@ export const MOST_ASSISTANTS = 100;
 
 export const nameOf = ({ name, id }: Pick<AssistantPartsFragment, 'name' | 'id'>): string => name || `Assistant ${id.slice(-6)}`;
 
+/** The assistant that answers in conversations which begin from now on. */
+export function keepChosen(id: string): void {
+  localStorage.setItem(NAME, id);
+}
+
 /** The assistant that answers next: the one that was chosen here, else `preferred`, else the one that was chosen last, else the newest. */
 export function useChosenAssistant(preferred: string | null): [ChosenAssistant | null, (id: string) => void] {
   const [{ data }] = useQuery({ query: AssistantsDocument, variables: { first: MOST_ASSISTANTS } });
@@ -24,7 +29,7 @@ export function useChosenAssistant(preferred: string | null): [ChosenAssistant |
   const wanted = [chosen, preferred, localStorage.getItem(NAME)];
   const found = wanted.map((id) => nodes.find((node) => node.id === id)).find((node) => node !== undefined) ?? nodes[0];
   const choose = (id: string) => {
-    localStorage.setItem(NAME, id);
+    keepChosen(id);
     setChosen(id);
   };
   return [found ? chosenOf(found) : null, choose];

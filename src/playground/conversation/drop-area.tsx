@@ -1,8 +1,17 @@
 import { type DragEvent, type ReactNode, useState } from 'react';
 import styles from './conversation-view.module.css';
 
-/** Files may be dropped anywhere on a conversation. */
-export function DropArea({ drop, children }: { drop: (files: Iterable<File>) => void; children: ReactNode }) {
+interface DropAreaProps {
+  drop: (files: Iterable<File>) => void;
+  /** What dropping does. */
+  words?: string;
+  /** How it lies in what is around it, where it is not the whole view. */
+  className?: string;
+  children: ReactNode;
+}
+
+/** Files may be dropped anywhere on a view, or on a part of one. */
+export function DropArea({ drop, words = 'Drop files to attach them', className = styles.view, children }: DropAreaProps) {
   const [over, setOver] = useState(false);
   const onDrag = (event: DragEvent) => {
     if (!event.dataTransfer.types.includes('Files')) return;
@@ -18,9 +27,9 @@ export function DropArea({ drop, children }: { drop: (files: Iterable<File>) => 
     drop(event.dataTransfer.files);
   };
   return (
-    <section className={styles.view} data-over={over || undefined} onDragEnter={onDrag} onDragOver={onDrag} onDragLeave={onLeave} onDrop={onDrop}>
+    <section className={className} data-over={over || undefined} onDragEnter={onDrag} onDragOver={onDrag} onDragLeave={onLeave} onDrop={onDrop}>
       {children}
-      {over && <div className={styles.drop}>Drop files to attach them</div>}
+      {over && <div className={styles.drop}>{words}</div>}
     </section>
   );
 }

@@ -1,7 +1,7 @@
 import { useCallback, useRef, useState } from 'react';
-import { CreateUploadDocument, type MessageInput } from 'skein/client';
+import type { MessageInput } from 'skein/client';
 import { useSkein } from 'skein/react';
-import { putFile } from '../files/put-file.ts';
+import { sendFile } from '../files/send-file.ts';
 
 /** A file that goes with the next message. */
 export interface DraftFile {
@@ -43,20 +43,8 @@ export function useAttachments(): Attachments {
         const leaving = new AbortController();
         sending.current.set(key, leaving);
         setFiles((now) => [...now, { key, name: file.name, isImage, progress: 0, fileId: null, problem: null }]);
-        const input = {
-          filename: file.name,
-          bytes: file.size,
-          contentType: file.type || null,
-          purpose: isImage ? ('VISION' as const) : ('ASSISTANTS' as const),
-        };
-        void urql
-          .mutation(CreateUploadDocument, { input })
-          .toPromise()
-          .then(({ data, error }) => {
-            const { uploadUrl, userErrors } = data?.createUpload ?? {};
-            if (!uploadUrl) throw error ?? new Error(userErrors?.map(({ message }) => message).join(' '));
-            return putFile(uploadUrl, file, (progress) => change({ progress }), leaving.signal);
-          })
+        const purpose = isImage ? 'VISION' : 'ASSISTANTS';
+        void sendFile(urql, file, purpose, (progress) => change({ progress }), leaving.signal)
           .then(
             (fileId) => change({ fileId, progress: 1 }),
             (error: unknown) => change({ problem: error instanceof Error ? error.message : String(error) }),

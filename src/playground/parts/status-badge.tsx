@@ -15,9 +15,16 @@ const LOOKS = {
   LIMIT_EXCEEDED: ['Over its limit', 'danger', OctagonMinus],
 } as const;
 
+interface StatusBadgeProps {
+  status: keyof typeof LOOKS;
+  /** What it is called where the usual word is not the right one. */
+  word?: string;
+}
+
 /** How far a run, a step, a call or a file is, in a word, a colour and a sign. */
-export function StatusBadge({ status }: { status: keyof typeof LOOKS }) {
-  const [word, look, Sign] = LOOKS[status];
+export function StatusBadge({ status, word: given }: StatusBadgeProps) {
+  const [usual, look, Sign] = LOOKS[status];
+  const word = given ?? usual;
   return (
     <span className={[styles.badge, styles[look]].join(' ')}>
       <Sign size={13} aria-hidden="true" />
