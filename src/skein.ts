@@ -23,6 +23,7 @@ import { createOperations } from './graphql/operation.ts';
 import { describeEmbeddings } from './llm/embeddings.ts';
 import { LlmError } from './llm/llm.ts';
 import type { HeldRun } from './runs/held-run.ts';
+import { createExpiry } from './runs/expiry.ts';
 import { createLine } from './runs/line.ts';
 import { type ClaimedRun, runLeases } from './runs/rows.ts';
 import { createRuns } from './runs/runs.ts';
@@ -183,7 +184,6 @@ async function start(
         leases,
         wake,
         line,
-        runs,
         llm,
         tools,
         readImage: createReadImage(files),
@@ -196,6 +196,8 @@ async function start(
       })
     : null;
   closing.push(() => worker?.close(0));
+  const expiry = createExpiry({ runs, everyMs: pollMs, logger });
+  closing.push(() => expiry.close());
   const chores = executes ? createChores({ db, chores: choresOf(config, db, log, files, retrieval), logger }) : null;
   closing.push(() => chores?.close());
   if (executes) retrieval.startReading();
@@ -275,7 +277,7 @@ async function start(
     if (sandbox) await sessions.end();
     // Runs first: somebody waits for each of them.
     await worker?.close(config.drainMs);
-    await chores?.close();
+    await Promise.all([expiry.close(), chores?.close()]);
     await lastWords(tail);
     // Readers are cut off before their streams end: an end would tell them that there is nothing more to come.
     await sockets?.close();

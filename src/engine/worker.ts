@@ -6,7 +6,6 @@ import { claimRuns, endClaimed, type RunClaim } from '../runs/claim-runs.ts';
 import type { HeldRun } from '../runs/held-run.ts';
 import type { Line } from '../runs/line.ts';
 import type { ClaimedRun } from '../runs/rows.ts';
-import type { Runs } from '../runs/runs.ts';
 import type { HostedTools } from '../tools/tool.ts';
 import type { Hands, Leases } from '../work/leases.ts';
 import type { Wake } from '../work/wake.ts';
@@ -29,7 +28,6 @@ export interface WorkerOptions {
   leases: Leases<ClaimedRun>;
   wake: Wake;
   line: Line;
-  runs: Runs;
   llm: Llm;
   tools: HostedTools;
   readImage: ReadImage;
@@ -45,7 +43,7 @@ export interface WorkerOptions {
 const CLAIM_BATCH = 50;
 
 export function createWorker(options: WorkerOptions): Worker {
-  const { leases, wake, runs, logger, concurrency, heartbeatMs, pollMs } = options;
+  const { leases, wake, logger, concurrency, heartbeatMs, pollMs } = options;
   const active = new Map<string, { stop: AbortController; done: Promise<void>; held: HeldRun | null }>();
   /** When each lease was last known to be held, by the clock of `performance`. */
   const heard = new Map<string, number>();
@@ -86,7 +84,6 @@ export function createWorker(options: WorkerOptions): Worker {
           begun.forEach(take);
           for (const claim of over) start(claim.id, null, () => end(claim));
         }
-        if (claimed === 0) await runs.expireOverdue();
       } catch (error) {
         logger.error({ err: error }, 'claiming runs failed; trying again');
       }
