@@ -78,7 +78,7 @@ export function follow<Result, Variables, Event>(options: FollowOptions<Result, 
       return;
     }
     onStatus(live ? 'reconnecting' : 'connecting', error);
-    stop = wait(Math.min(LONGEST_MS, FIRST_MS * 2 ** failures), begin);
+    stop = waitAfter(failures, begin);
     failures += 1;
   }
 
@@ -87,10 +87,14 @@ export function follow<Result, Variables, Event>(options: FollowOptions<Result, 
   return () => stop();
 }
 
-/** Calls back after a time of about that length, or as soon as the network is said to be there again. */
-function wait(ms: number, then: () => void): () => void {
+/**
+ * Calls back when it is time for another try, longer with each that has failed, or as soon as the network is said to be
+ * there again. The answer takes it back.
+ */
+export function waitAfter(failures: number, then: () => void): () => void {
   // Not all at once, when many lose one server.
-  const timer = setTimeout(done, ms * (0.5 + Math.random() / 2));
+  const ms = Math.min(LONGEST_MS, FIRST_MS * 2 ** failures) * (0.5 + Math.random() / 2);
+  const timer = setTimeout(done, ms);
   const cancel = () => {
     clearTimeout(timer);
     removeEventListener?.('online', done);

@@ -7,12 +7,13 @@ import {
   type ThreadsQuery,
 } from '../generated/graphql/graphql.ts';
 import type { Reach } from './conversation-store.ts';
-import { follow, type FollowStatus } from './follow.ts';
-import { SkeinError } from './skein-error.ts';
+import { follow, type FollowStatus, waitAfter } from './follow.ts';
+import { mayPass, SkeinError } from './skein-error.ts';
 import { createStore, type Store } from './store.ts';
 
 export type ListedThread = ThreadListPartsFragment;
 type ThreadListEvent = FollowThreadsSubscription['threads'];
+type Page = ThreadsQuery['threads'];
 
 export interface ThreadListState {
   /** Newest first. */
@@ -57,32 +58,49 @@ export function followThreads(
   // What was heard while a page was on its way is newer than the page, or as new.
   let heard: ThreadListEvent[] = [];
   let reading: Promise<void> = Promise.resolve();
+  let giveUp = () => {};
 
-  async function read(first: number, after: string | null): Promise<ThreadsQuery['threads']> {
-    heard = [];
+  /** One reading after the other: a page joins those before it. */
+  function inTurn(work: () => Promise<void>): Promise<void> {
+    const done = reading.then(work);
+    reading = done.catch(() => {});
+    return done;
+  }
+
+  async function read(first: number, after: string | null): Promise<Page> {
     return (await request(ThreadsDocument, { first, after, filter })).threads;
   }
 
-  function put({ nodes, pageInfo }: ThreadsQuery['threads'], before: readonly ListedThread[]): void {
+  function put({ nodes, pageInfo }: Page, before: readonly ListedThread[]): void {
     end = pageInfo.endCursor ?? end;
     const threads = [...before, ...nodes.filter(({ id }) => !before.some((known) => known.id === id))];
     change({ loaded: true, hasMore: pageInfo.hasNextPage, threads });
     for (const event of heard) change({ threads: moved(store.get(), event) });
   }
 
+  /** What is here once more, down to its oldest: as one, so that a long list does not shrink and grow again. */
   async function refresh(): Promise<void> {
-    if (closed) return;
-    const wanted = Math.max(pageSize, store.get().threads.length);
-    try {
-      let page = await read(Math.min(MOST, wanted), null);
-      put(page, []);
-      while (page.pageInfo.hasNextPage && store.get().threads.length < wanted && !closed) {
-        page = await read(MOST, page.pageInfo.endCursor);
-        put(page, store.get().threads);
-      }
-    } catch (error) {
-      change({ error: error instanceof SkeinError ? error : new SkeinError('INTERNAL', String(error), error) });
+    heard = [];
+    const { threads } = store.get();
+    const oldest = threads.at(-1)?.id;
+    let page = await read(Math.min(MOST, Math.max(pageSize, threads.length)), null);
+    while (page.pageInfo.hasNextPage && oldest !== undefined && page.nodes.at(-1)!.id > oldest && !closed) {
+      const { nodes, pageInfo } = await read(pageSize, page.pageInfo.endCursor);
+      page = { nodes: [...page.nodes, ...nodes], pageInfo };
     }
+    put(page, []);
+    if (store.get().status === 'live') change({ error: null });
+  }
+
+  /** The connection may stand, and a request be lost all the same. */
+  function refreshUntilDone(failures = 0): void {
+    giveUp();
+    inTurn(async () => (closed ? undefined : refresh())).catch((reason: unknown) => {
+      const error = reason instanceof SkeinError ? reason : new SkeinError('INTERNAL', String(reason), reason);
+      change({ error });
+      if (closed || store.get().status !== 'live' || !mayPass(error)) return;
+      giveUp = waitAfter(failures, () => refreshUntilDone(failures + 1));
+    });
   }
 
   const stop = follow({
@@ -97,7 +115,7 @@ export function followThreads(
     },
     onStatus(status, error) {
       change({ status, error });
-      if (status === 'live') reading = reading.then(refresh);
+      if (status === 'live') refreshUntilDone();
     },
   });
 
@@ -109,15 +127,17 @@ export function followThreads(
       if (!hasMore || loadingMore) return;
       change({ loadingMore: true });
       try {
-        // One after the other: a page joins those before it.
-        await reading;
-        put(await read(pageSize, end), store.get().threads);
+        await inTurn(async () => {
+          heard = [];
+          put(await read(pageSize, end), store.get().threads);
+        });
       } finally {
         change({ loadingMore: false });
       }
     },
     close() {
       closed = true;
+      giveUp();
       stop();
     },
   };
