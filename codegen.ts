@@ -12,7 +12,7 @@ import type { CodegenConfig } from '@graphql-codegen/cli';
 // - generates: the folder to write to; import `graphql` and the documents from its graphql.ts
 const config: CodegenConfig = {
   schema: 'schema/schema.graphql',
-  documents: ['schema/operations/*.graphql', 'test/**/*.ts'],
+  documents: ['schema/operations/*.graphql'],
   // Node runs the TypeScript as it is, so imports between the generated files carry their extension.
   importExtension: '.ts',
   generates: {

@@ -14,6 +14,7 @@ const WANTED_NODE = 24;
 /** What is made here: a name, and the folder that it fills. */
 const PRISMA = { name: 'prisma', folder: join(generated, 'prisma') };
 const DOCUMENTS = { name: 'graphql', folder: join(generated, 'graphql') };
+const TEST_DOCUMENTS = { name: 'tests', folder: join(generated, 'tests') };
 const CLIENT = { name: 'client', folder: join(root, 'dist/client') };
 const PLAYGROUND = { name: 'playground', folder: join(root, 'dist/playground') };
 /** npm puts node_modules/.bin first on PATH, so the Node that comes as a package is the one that `npm start` runs. */
@@ -32,6 +33,7 @@ const steps = [
   { stale: nodeStale, run: replaceNode },
   { stale: () => isStale(PRISMA, prismaInputs()), run: generatePrisma },
   { stale: () => isStale(DOCUMENTS, graphqlInputs()), run: generateDocuments },
+  { stale: () => isStale(TEST_DOCUMENTS, testDocumentsInputs()), run: generateTestDocuments },
   { stale: () => isStale(CLIENT, clientInputs()), run: buildClient },
   { stale: () => isStale(PLAYGROUND, playgroundInputs()), run: buildPlayground },
 ];
@@ -170,32 +172,45 @@ async function generatePrisma() {
 }
 
 function graphqlInputs() {
-  const operations = files('schema', '.graphql');
-  const hasDocument = /\b(graphql|gql)\s*\(|\bgql`|\/\* GraphQL \*\//;
-  const tests = files('test', '.ts').filter((path) => hasDocument.test(read(join(root, path))));
   return [
     ...versions('@graphql-codegen/cli', '@graphql-codegen/client-preset', 'graphql'),
-    ...contents(['codegen.ts', ...operations, ...tests]),
+    ...contents(['codegen.ts', ...files('schema', '.graphql')]),
   ];
 }
 
+function testDocumentsInputs() {
+  const hasDocument = /\b(graphql|gql)\s*\(|\bgql`|\/\* GraphQL \*\//;
+  const tests = files('test', '.ts').filter((path) => hasDocument.test(read(join(root, path))));
+  return [...graphqlInputs(), ...contents(['test/codegen.ts', ...tests])];
+}
+
 async function generateDocuments() {
+  say('generating the typed documents (graphql-codegen)');
+  await codegen('codegen.ts');
+  stamp(DOCUMENTS, graphqlInputs());
+}
+
+async function generateTestDocuments() {
+  say('generating the typed documents of the tests (graphql-codegen)');
+  await codegen('test/codegen.ts');
+  stamp(TEST_DOCUMENTS, testDocumentsInputs());
+}
+
+async function codegen(config) {
   if (!existsSync(join(root, 'schema/schema.graphql'))) {
     throw new SetupError(
       'schema/schema.graphql is missing, and the typed documents are made from it',
       'It is a committed file: restore it from git, or print it anew with `node src/setup/print-schema.ts --write`.',
     );
   }
-  say('generating the typed documents (graphql-codegen)');
   await generate(
     '@graphql-codegen/cli',
     'graphql-codegen',
-    ['--config', 'codegen.ts'],
+    ['--config', config],
     {},
     'A document does not fit schema/schema.graphql. If the graph has just changed, print it first: ' +
       '`node src/setup/print-schema.ts --write`.',
   );
-  stamp(DOCUMENTS, graphqlInputs());
 }
 
 // what browsers get

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { graphql } from '../../src/generated/graphql/gql.ts';
+import { graphql } from '../../src/generated/tests/gql.ts';
 import { DeleteThreadDocument } from '../../src/generated/graphql/graphql.ts';
 import { delta } from '../llm/model-server.ts';
 import { becomes, callChunks, calls, live, openStage, refuses, says, type Stage, WEATHER } from './stage.ts';

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { graphql } from '../../src/generated/graphql/gql.ts';
+import { graphql } from '../../src/generated/tests/gql.ts';
 import {
   CancelRunDocument,
   ConversationDocument,

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { graphql } from '../../src/generated/graphql/gql.ts';
+import { graphql } from '../../src/generated/tests/gql.ts';
 import { CitationSourcesDocument, UpdateThreadDocument } from '../../src/generated/graphql/graphql.ts';
 import { calls, live, openStage, says, type LiveScene, type Stage, WEATHER } from '../engine/stage.ts';
 import { delta } from '../llm/model-server.ts';

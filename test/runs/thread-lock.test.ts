@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { graphql } from '../../src/generated/graphql/gql.ts';
+import { graphql } from '../../src/generated/tests/gql.ts';
 import {
   ConversationDocument,
   DeleteMessageDocument,
