@@ -33,6 +33,8 @@ export interface TestSkein {
   ): AsyncIterableIterator<Result>;
   /** Stops the server and starts it again on the same database and port. */
   restart(environment?: Record<string, string>): Promise<void>;
+  /** What is looked at in the end, while the server still runs. */
+  beforeClose(look: () => Promise<void>): void;
   close(): Promise<void>;
 }
 
@@ -61,6 +63,7 @@ export async function startSkein(environment: Record<string, string> = {}, tools
   let skein = await createSkein(configure({}), logger, tools);
   const { key } = skein;
   const clients = new Set<Client>();
+  const looks: (() => Promise<void>)[] = [];
 
   async function raw(
     document: DocumentNode | string,
@@ -119,10 +122,15 @@ export async function startSkein(environment: Record<string, string> = {}, tools
       await skein.close();
       skein = await createSkein(configure({ PORT: port, ...more }), logger, tools);
     },
+    beforeClose: (look) => void looks.push(look),
     async close() {
       for (const client of clients) await client.dispose();
-      await skein.close();
-      await database.dispose();
+      try {
+        for (const look of looks) await look();
+      } finally {
+        await skein.close();
+        await database.dispose();
+      }
     },
   };
   return self;

@@ -52,30 +52,15 @@ const callsOf = (run: RunDetails): Call[] =>
     details.__typename === 'ToolCallsDetails' ? (details.toolCalls as Call[]) : [],
   );
 
-/** Every citation that the suite makes: its quote stands in the file's text where it says, word for word. */
-let citations = 0;
-async function citationsOf(run: RunDetails) {
-  const found = run.messages.nodes.flatMap(({ content }) =>
-    content.flatMap((part) => {
-      if (part.__typename !== 'TextContent') return [];
-      for (const { text, startIndex, endIndex } of part.annotations)
-        expect(part.value.slice(startIndex, endIndex)).toBe(text);
-      return part.annotations.flatMap((each) => (each.__typename === 'FileCitation' ? [each] : []));
-    }),
+/** That each of them is right is looked at for all runs of a server, when it closes. */
+const citationsOf = (run: RunDetails) =>
+  run.messages.nodes.flatMap(({ content }) =>
+    content.flatMap((part) =>
+      part.__typename === 'TextContent'
+        ? part.annotations.flatMap((each) => (each.__typename === 'FileCitation' ? [each] : []))
+        : [],
+    ),
   );
-  for (const { fileId, quote, location, score } of found) {
-    const [{ id }] = (await rows.query('select id from vector_store_file where file_id = $1 limit 1', [fileId])) as [
-      { id: string },
-    ];
-    expect(quote.length).toBeGreaterThan(0);
-    expect(await shelf.text(id, location!.startIndex, location!.endIndex)).toBe(quote);
-    expect(score).toBeGreaterThan(0);
-    expect(score).toBeLessThanOrEqual(1);
-    citations += 1;
-  }
-  return found;
-}
-afterAll(() => console.log(`${citations} citations, every quote where it says`));
 
 async function assistantWith(vectorStoreId: string, more = {}): Promise<string> {
   return stage.createAssistant({
@@ -130,7 +115,7 @@ describe('a run', () => {
     const told = second!.messages.at(-1).content as string;
     expect(told).toMatch(/^【0:0†llamas\.md】 \(lines? \d.*Llamas.*\)\n/);
     expect(told).toContain(call!.results[0]!.text);
-    const [spring, nails] = await citationsOf(run);
+    const [spring, nails] = citationsOf(run);
     expect(spring!.quote).toContain('Shear them once a year, in spring');
     expect(spring!.location).toMatchObject({ startLine: 7, endLine: 7 });
     expect(nails!.quote).toContain('toenails');
@@ -153,7 +138,7 @@ describe('a run', () => {
     expect(callsOf(run).map(({ results }) => results[0]!.filename)).toEqual(['llamas.md', 'goats.md', 'goats.md']);
     const tools = bodies(stage.model).at(-1)!.messages.filter(({ role }: { role: string }) => role === 'tool');
     expect(tools.map(({ content }: { content: string }) => /^【(\d:\d)/.exec(content)![1])).toEqual(['0:0', '1:0', '2:0']);
-    const cited = await citationsOf(run);
+    const cited = citationsOf(run);
     expect(cited.map(({ text }) => text)).toEqual(['【0:0†l】', '【1:0†g】', '【2:0†g】']);
 
     // Markers of this run would name other results in the next one.
@@ -187,7 +172,7 @@ describe('a run', () => {
     expect(run.status).toBe('COMPLETED');
     expect(callsOf(run)).toMatchObject([{ status: 'FAILED', results: [] }]);
     expect(bodies(stage.model).at(-1)!.messages.at(-1).content).toMatch(words);
-    expect(await citationsOf(run)).toEqual([]);
+    expect(citationsOf(run)).toEqual([]);
   });
 
   test('without files, and with files that have expired, says so to the model', async () => {
@@ -227,7 +212,7 @@ describe('files that come with messages', () => {
     const [call] = callsOf(run);
     expect(call!.status).toBe('COMPLETED');
     expect(call!.results.map(({ text }) => text).join()).toContain('xylophone');
-    expect((await citationsOf(run))[0]!.quote).toContain('xylophone');
+    expect(citationsOf(run)[0]!.quote).toContain('xylophone');
     const storeId = await storeOfThread(threadId);
     const another = await shelf.upload('more.md', 'More words: zither.');
     const { createMessage } = await stage.app.query(CreateMessageDocument, {
@@ -275,7 +260,7 @@ describe('a store that is made with what it is for', () => {
       input: { toolResources: { fileSearch }, messages: [{ content: [{ text: 'x' }] }] },
     });
     const run = await stage.perform({ assistantId, threadId: createThread.thread!.id });
-    expect((await citationsOf(run))[0]!.quote).toContain('climb argan trees');
+    expect(citationsOf(run)[0]!.quote).toContain('climb argan trees');
     const { data } = await stage.app.raw(
       `{ assistant(id: "${assistantId}") { toolResources { fileSearch { vectorStores { name expiresAfterDays } } } }
 thread(id: "${createThread.thread!.id}") { toolResources { fileSearch { vectorStores { name expiresAfterDays } } } } }`,
@@ -375,15 +360,8 @@ test('the built-in model answers from the files, with citations, without being t
     });
     const message = run.messages.nodes.at(-1)!;
     expect(message.text).toMatch(/not a language model\. The files say: .*thirty kilograms\.【0:0†llamas \(1\)\.md】/);
-    const [part] = message.content;
-    if (part?.__typename !== 'TextContent') throw new Error('no text');
-    expect(part.annotations.length).toBeGreaterThan(0);
-    for (const each of part.annotations) {
-      if (each.__typename !== 'FileCitation') throw new Error('no citation');
-      const { files } = await own.state(vectorStoreId);
-      const { id } = files.nodes.find(({ fileId }) => fileId === each.fileId)!;
-      expect(await own.text(id, each.location!.startIndex, each.location!.endIndex)).toBe(each.quote);
-    }
+    expect(citationsOf(run).length).toBeGreaterThan(0);
+    expect(citationsOf(run)[0]!.quote).toContain('thirty kilograms');
     const plain = await offline.perform({
       assistantId,
       thread: { messages: [{ content: [{ text: 'count to 3' }] }] },

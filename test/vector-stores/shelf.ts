@@ -13,6 +13,7 @@ import {
   type VectorStoreQuery,
 } from '../../src/generated/graphql/graphql.ts';
 import type { TestSkein } from '../skein.ts';
+import { auditCitations } from './citation-audit.ts';
 
 export type StoreState = NonNullable<VectorStoreQuery['vectorStore']>;
 export type StoreFile = StoreState['files']['nodes'][number];
@@ -37,6 +38,11 @@ export interface Shelf {
 }
 
 export function createShelf(app: TestSkein): Shelf {
+  // Whatever a test is about: no answer of its server may quote what does not stand there.
+  app.beforeClose(async () => {
+    const citations = await auditCitations(app);
+    if (citations > 0) console.log(`${citations} citations, every quote where it says`);
+  });
   const shelf: Shelf = {
     async upload(name, content, key = app.key) {
       const form = new FormData();
