@@ -1,4 +1,4 @@
-import { type Exchange, type ModelServer, openModelServer } from './model-server.ts';
+import { answerOk, type Exchange, type ModelServer, openModelServer } from './model-server.ts';
 
 /** A model server that embeds, and does what a test wants in between. */
 export interface EmbeddingServer {
@@ -8,6 +8,10 @@ export interface EmbeddingServer {
   readonly model: ModelServer;
   /** How the next requests for embeddings are answered, the next one first; with vectors when nothing is written. */
   readonly scenes: ((exchange: Exchange) => void)[];
+  /** How the next other requests are answered, for tests that need both; "Hi!" when nothing is written. */
+  readonly chat: ((exchange: Exchange) => void)[];
+  /** Requests for embeddings that wait. */
+  readonly waiting: number;
   /** From now on requests with a text like this wait; the promise is settled when the first of them has come. */
   hold(which?: RegExp): Promise<void>;
   /** Answers what waits, and does not wait any more. */
@@ -36,10 +40,11 @@ export const vectorsFor = (texts: readonly string[], topics: readonly string[]):
 export async function openEmbeddingServer(topics: readonly string[] = ['llama', 'goat', 'zebra']): Promise<EmbeddingServer> {
   const asked: string[][] = [];
   const scenes: ((exchange: Exchange) => void)[] = [];
+  const chat: ((exchange: Exchange) => void)[] = [];
   const waiting: (() => void)[] = [];
   let held: (PromiseWithResolvers<void> & { which: RegExp }) | null = null;
   const model = await openModelServer((exchange) => {
-    if (!exchange.request.url!.endsWith('/embeddings')) return answerWith({ error: { message: 'no such path' } }, 404)(exchange);
+    if (!exchange.request.url!.endsWith('/embeddings')) return (chat.shift() ?? answerOk)(exchange);
     const texts = exchange.body.input as string[];
     asked.push(texts);
     const answer = scenes.shift() ?? answerWith(vectorsFor(texts, topics));
@@ -52,6 +57,10 @@ export async function openEmbeddingServer(topics: readonly string[] = ['llama', 
     asked,
     model,
     scenes,
+    chat,
+    get waiting() {
+      return waiting.length;
+    },
     hold(which = /^/) {
       held = { ...Promise.withResolvers<void>(), which };
       return held.promise;

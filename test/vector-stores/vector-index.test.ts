@@ -1,8 +1,7 @@
-import { join } from 'node:path';
 import pg from 'pg';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createDb, type Db } from '../../src/db/db.ts';
+import type { Db } from '../../src/db/db.ts';
 import { DeleteVectorStoreDocument } from '../../src/generated/graphql/graphql.ts';
 import { createHashEmbedder } from '../../src/llm/embeddings-hash.ts';
 import { createExactSearch, type Scored } from '../../src/vector-stores/exact-search.ts';
@@ -13,6 +12,7 @@ import { TEST_DATABASE_URL } from '../database.ts';
 import { openRows, type Rows } from '../graph/rows.ts';
 import { openEmbeddingServer } from '../llm/embedding-server.ts';
 import { startSkein, type TestSkein } from '../skein.ts';
+import { connect } from './connect.ts';
 import { createShelf, type Shelf } from './shelf.ts';
 
 const FILES = 10;
@@ -66,13 +66,6 @@ test('whether vectors have an index is said by the graph, by health and in the l
     isThere ? { level: INFO, msg: /indexed by pgvector/ } : { level: WARN, msg: /searched without an index/ },
   ].map(({ level, msg }) => ({ level, msg: expect.stringMatching(msg) })));
 });
-
-/** A connection of our own to a server's database, embedded or not. */
-function connect({ database: { databaseUrl, dataDir } }: TestSkein): Db {
-  const socket = { host: join(dataDir, 'sock'), port: 5432, user: 'postgres', database: 'postgres', password: '', ssl: false };
-  const connection = databaseUrl ? { connectionString: databaseUrl } : socket;
-  return createDb({ connection, embedded: databaseUrl === null, poolSize: 1, logger: pino({ level: 'silent' }) });
-}
 
 describe.skipIf(!isThere)('the index of a store (needs pgvector)', () => {
   const { pick, int } = createRandom('index');
