@@ -10,6 +10,8 @@ export interface ListenOptions {
   channel: string;
   /** What another connection has sent. */
   onPayload(payload: string): void;
+  /** Another connection has begun to listen. */
+  onGreeting(): void;
   /** From now on everything is heard; what was sent before was not. */
   onListening(): void;
   onLost(): void;
@@ -34,7 +36,7 @@ const STATEMENT_MS = 5000;
 const ASK_EVERY_MS = 10_000;
 
 export function createListening(options: ListenOptions): Listening {
-  const { connection, channel, onPayload, onListening, onLost, backoffMs, logger } = options;
+  const { connection, channel, onPayload, onGreeting, onListening, onLost, backoffMs, logger } = options;
   const tried = Promise.withResolvers<void>();
   const closing = Promise.withResolvers<void>();
   let closed = false;
@@ -100,7 +102,9 @@ export function createListening(options: ListenOptions): Listening {
     const greeted = Promise.withResolvers<number>();
     own.on('notification', ({ payload, processId }) => {
       if (payload === greeting) greeted.resolve(processId);
-      else if (payload && processId !== pidOf(own) && !payload.startsWith('hello ')) onPayload(payload);
+      else if (!payload || processId === pidOf(own)) return;
+      else if (payload.startsWith('hello ')) onGreeting();
+      else onPayload(payload);
     });
     await own.query(`listen ${channel}`);
     await own.query('select pg_notify($1, $2)', [channel, greeting]);

@@ -11,16 +11,27 @@ const PAYLOAD_BYTES = 7900;
 const WINDOW_MS = 5;
 /** Characters. */
 const MOST_WAITING = 1_000_000;
+/** Milliseconds in which those who are there answer a greeting, busy as they may be. */
+const ANSWER_MS = 3000;
+/** Says that there is somebody, and nothing else. */
+const HERE = 'here';
 
 /**
  * Wake-ups through PostgreSQL's LISTEN and NOTIFY, on one connection that does nothing else: a NOTIFY inside of
- * somebody's transaction would make its commit wait for those of all others. Ready behind the first attempt to connect.
+ * somebody's transaction would make its commit wait for those of all others. Whoever has no answer to its greeting is
+ * alone, and says nothing until it hears of another: then it says that something may have been missed. Ready behind the
+ * first attempt to connect.
  */
 export async function createNotifyWake(options: {
   connection: ListenOptions['connection'];
   logger: Logger;
+  answerMs?: number;
 }): Promise<Wake> {
+  const { answerMs = ANSWER_MS, ...rest } = options;
   const listeners = createListeners();
+  let alone = false;
+  let met = false;
+  let unanswered: NodeJS.Timeout | undefined;
   const outbox = createOutbox<string>({
     windowMs: WINDOW_MS,
     sizeOf: (line) => line.length,
@@ -28,19 +39,38 @@ export async function createNotifyWake(options: {
     lost: LOST,
     send: (lines) => listening.notify(packLines(lines, PAYLOAD_BYTES)),
   });
+  /** There is another process. That it may be gone by now is not worth finding out. */
+  const meet = (): void => {
+    met = true;
+    clearTimeout(unanswered);
+    if (alone) outbox.put(LOST, LOST);
+    alone = false;
+  };
   const listening = createListening({
-    ...options,
+    ...rest,
     channel: 'skein_wake',
-    onPayload: (payload) => wakeByLines(payload.split('\n'), listeners),
+    onPayload(payload) {
+      meet();
+      wakeByLines(payload.split('\n'), listeners);
+    },
+    onGreeting() {
+      meet();
+      outbox.put(HERE, HERE);
+    },
     onListening() {
       listeners.missed();
       outbox.connected(true);
+      if (!met) unanswered = setTimeout(() => (alone = true), answerMs).unref();
     },
-    onLost: () => outbox.connected(false),
+    onLost() {
+      clearTimeout(unanswered);
+      outbox.connected(false);
+    },
     backoffMs,
   });
-  const wakeOthers: Wake['wakeOthers'] = (topic, subject, key = subject) =>
-    outbox.put(`${topic} ${key}`, wakeLine(topic, subject));
+  const wakeOthers: Wake['wakeOthers'] = (topic, subject, key = subject) => {
+    if (!alone) outbox.put(`${topic} ${key}`, wakeLine(topic, subject));
+  };
   await listening.tried;
   return {
     wake(topic, subject = '') {
@@ -58,8 +88,12 @@ export async function createNotifyWake(options: {
         return listening.problem;
       },
       channels: null,
+      get alone() {
+        return alone;
+      },
     },
     async close() {
+      clearTimeout(unanswered);
       await outbox.close();
       await listening.close();
     },

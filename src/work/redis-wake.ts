@@ -180,6 +180,7 @@ export async function createRedisWake(options: { url: string; scope: string; log
         return problems.hearing ?? problems.speaking;
       },
       channels,
+      alone: false,
     },
     async close() {
       await outbox.close();

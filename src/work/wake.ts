@@ -36,6 +36,8 @@ export interface Carrier {
   readonly problem: string | null;
   /** Null where only wake-ups are carried. */
   readonly channels: Channels | null;
+  /** Nobody else was heard of: nothing is said. */
+  readonly alone: boolean;
 }
 
 /** Texts of any size to those processes that listen: like wake-ups they may be lost, and never come to their sender. */

@@ -85,6 +85,28 @@ describe.skipIf(!TEST_DATABASE_URL)('wake-ups through NOTIFY (needs TEST_DATABAS
     console.log(`1000 wake-ups: ${statements} statement(s)`);
     expect(statements).toBeLessThanOrEqual(2);
   });
+
+  test('are not said while there is nobody else, and who comes is told that something may have been missed', async () => {
+    const open = () => createNotifyWake({ connection: { connectionString }, logger: silent, answerMs: 100 });
+    const heard: string[] = [];
+    const eavesdropper = new pg.Client({ connectionString: database.url });
+    eavesdropper.on('notification', ({ payload }) => heard.push(...payload!.split('\n')));
+    await eavesdropper.connect();
+    await eavesdropper.query('listen skein_wake');
+    const first = await open();
+    await vi.waitFor(() => expect(first.carrier!.alone).toBe(true), 15_000);
+    first.wake('stop', 'for nobody');
+    const second = await open();
+    await vi.waitFor(() => expect(first.carrier!.alone || second.carrier!.alone).toBe(false), 15_000);
+    first.wake('stop', 'of the first');
+    second.wake('stop', 'of the second');
+    await vi.waitFor(() => expect(heard).toEqual(expect.arrayContaining(['stop of the first', 'stop of the second'])), 15_000);
+    expect(heard).toContain(LOST);
+    expect(heard).not.toContain('stop for nobody');
+    await first.close();
+    await second.close();
+    await eavesdropper.end();
+  });
 });
 
 describe.skipIf(!TEST_REDIS_URL)('wake-ups through Redis (needs TEST_REDIS_URL)', () => {
