@@ -16,6 +16,7 @@ export type {
 } from './fold.ts';
 export { follow } from './follow.ts';
 export type { FollowOptions, FollowStatus } from './follow.ts';
+export { POSSIBLE_TYPES } from './possible-types.ts';
 export { SkeinError } from './skein-error.ts';
 export type { Store } from './store.ts';
 export { followThreads } from './thread-list-store.ts';

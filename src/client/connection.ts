@@ -1,5 +1,5 @@
+import { print } from '@0no-co/graphql.web';
 import type { TypedDocumentNode } from '@graphql-typed-document-node/core';
-import { print } from 'graphql';
 import { createClient } from 'graphql-ws';
 import { errorOf, type SentError, SkeinError } from './skein-error.ts';
 

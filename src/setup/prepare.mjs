@@ -7,6 +7,7 @@ import { existsSync, readFileSync, readdirSync, realpathSync, rmSync, unlinkSync
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setupLock } from './setup-lock.mjs';
+import { shareFragments } from './share-fragments.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const generated = join(root, 'src/generated');
@@ -219,7 +220,8 @@ function clientInputs() {
   return [
     ...graphqlInputs(),
     ...versions('typescript', 'react', 'urql', '@urql/core', '@urql/exchange-graphcache', 'graphql-ws'),
-    ...contents(['package.json', 'tsconfig.json', 'tsconfig.web.json', 'tsconfig.client.json', ...files('src/client', '')]),
+    ...versions('@0no-co/graphql.web'),
+    ...contents(['package.json', 'src/setup/share-fragments.mjs', 'tsconfig.json', 'tsconfig.web.json', 'tsconfig.client.json', ...files('src/client', '')]),
   ];
 }
 
@@ -233,6 +235,8 @@ async function buildClient() {
     {},
     'The errors above are in src/client, or in what it is made of.',
   );
+  const documents = join(root, 'dist/generated/graphql/graphql.js');
+  writeFileSync(documents, shareFragments(read(documents)));
   writeFileSync(join(root, 'dist/package.json'), clientManifest());
   stamp(CLIENT, clientInputs());
 }
@@ -261,7 +265,7 @@ function clientManifest() {
       files: ['client', 'generated'],
       dependencies: {
         ...compatible(dependencies, ['graphql-ws']),
-        ...compatible(devDependencies, ['@graphql-typed-document-node/core']),
+        ...compatible(devDependencies, ['@0no-co/graphql.web', '@graphql-typed-document-node/core']),
       },
       peerDependencies: { graphql: '^16 || ^17', ...compatible(devDependencies, forReact), react: '>=19' },
       peerDependenciesMeta: Object.fromEntries([...forReact, 'react'].map((item) => [item, { optional: true }])),

@@ -1,6 +1,6 @@
 import type { Exchange } from '@urql/core';
 import { cacheExchange, type Cache, type KeyingConfig } from '@urql/exchange-graphcache';
-import { POSSIBLE_TYPES } from './possible-types.ts';
+import { POSSIBLE_TYPES } from '../possible-types.ts';
 
 /** Every object with an id is one entity, wherever it was read; whatever has none belongs to what it was read with. */
 const keys = new Proxy<KeyingConfig>({}, { get: () => ({ id }: { id?: unknown }) => (typeof id === 'string' ? id : null) });

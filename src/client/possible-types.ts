@@ -1,4 +1,7 @@
-/** Which objects an interface or a union of the graph may be: what the cache needs to know where fragments apply. */
+/**
+ * Which objects an interface or a union of the graph may be: what a normalised cache needs to know where fragments apply
+ * (`possibleTypes` of Apollo's, and of urql's).
+ */
 export const POSSIBLE_TYPES: Record<string, string[]> = {
   Annotation: ['FileCitation', 'FilePath'],
   CodeInterpreterOutput: ['CodeInterpreterImage', 'CodeInterpreterLogs'],
