@@ -1,4 +1,4 @@
-// The whole suite: the type check, which counts as one test, then vitest (walls and drift are tests of it). Arguments
+// The whole suite: the type checks, of what runs in Node and of what runs in a browser, which count as one test each, then vitest (walls and drift are tests of it). Arguments
 // go to vitest. The last line is `N passed, N failed`, alone; the exit code is 0 only when tests ran and none failed.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -25,7 +25,7 @@ interface Report {
 
 const root = join(import.meta.dirname, '..');
 
-const types = await typeCheck();
+const types = sumOf(await Promise.all(['tsconfig.json', 'tsconfig.web.json'].map(typeCheck)));
 const tests = await vitest(process.argv.slice(2));
 const failures = [...types.failures, ...tests.failures];
 const passed = types.passed + tests.passed;
@@ -35,13 +35,22 @@ if (tests.skipped > 0) console.log(`\nSkipped: ${tests.skipped}`);
 process.exitCode = failed > 0 || tests.passed === 0 ? 1 : 0;
 console.log(`\n${passed} passed, ${failed} failed`);
 
-async function typeCheck(): Promise<Totals> {
-  const code = await run(['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json']);
+async function typeCheck(project: string): Promise<Totals> {
+  const code = await run(['node_modules/typescript/bin/tsc', '-p', project]);
   if (code === 0) {
-    console.log('Type check passed');
+    console.log(`Type check of ${project} passed`);
     return { passed: 1, failed: 0, skipped: 0, failures: [] };
   }
-  return { passed: 0, failed: 1, skipped: 0, failures: ['type check: the errors are at the top'] };
+  return { passed: 0, failed: 1, skipped: 0, failures: [`type check of ${project}: the errors are at the top`] };
+}
+
+function sumOf(all: Totals[]): Totals {
+  return {
+    passed: all.reduce((sum, { passed }) => sum + passed, 0),
+    failed: all.reduce((sum, { failed }) => sum + failed, 0),
+    skipped: all.reduce((sum, { skipped }) => sum + skipped, 0),
+    failures: all.flatMap(({ failures }) => failures),
+  };
 }
 
 async function vitest(args: string[]): Promise<Totals> {
