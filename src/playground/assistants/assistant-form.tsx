@@ -67,7 +67,8 @@ export function AssistantForm({ assistant, viewer, models, modelsProblem, justMa
     // The fields know that they are wrong once this has been drawn.
     requestAnimationFrame(() => {
       const wrong = form.current?.querySelector<HTMLElement>('[aria-invalid="true"]') ?? form.current?.querySelector<HTMLElement>('[data-summary]');
-      wrong?.focus();
+      wrong?.focus({ preventScroll: true });
+      wrong?.scrollIntoView({ block: 'center' });
     });
   };
   const save = async () => {

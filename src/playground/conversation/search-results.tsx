@@ -17,7 +17,8 @@ export function SearchResults({ results }: { results: readonly Result[] }) {
             <meter className={styles.meter} min={0} max={1} value={result.score} aria-label={`Score of ${result.filename}`} />
             <span className={styles.score}>{result.score.toFixed(2)}</span>
           </div>
-          <blockquote>{result.text}</blockquote>
+          {/* A long one scrolls: by the keyboard too. */}
+          <blockquote tabIndex={0}>{result.text}</blockquote>
         </li>
       ))}
     </ol>

@@ -14,6 +14,14 @@ export const PURPOSES: Record<FilePurpose, string> = {
 /** Purposes that a file which is sent may have. */
 export const GIVEN_PURPOSES = ['ASSISTANTS', 'VISION', 'USER_DATA'] as const satisfies readonly FilePurpose[];
 
+/** The same beside what else is said of a file. */
+const SHORT: Record<FilePurpose, string> = {
+  ASSISTANTS: 'for tools',
+  VISION: 'for the model’s eyes',
+  USER_DATA: 'other data',
+  ASSISTANTS_OUTPUT: 'made by a tool',
+};
+
 function signOf(contentType: string) {
   if (contentType.startsWith('image/')) return FileImage;
   if (/csv|sheet|excel/.test(contentType)) return FileSpreadsheet;
@@ -36,7 +44,7 @@ export function FileFacts({ file, purpose = false }: { file: FilePartsFragment; 
         <span>
           stored <Moment at={file.createdAt} />
         </span>
-        {purpose && <span>{PURPOSES[file.purpose]}</span>}
+        {purpose && <span>{SHORT[file.purpose]}</span>}
         {file.expiresAt && (
           <span className={styles.expiry}>
             deleted <Moment at={file.expiresAt} />

@@ -51,7 +51,7 @@ export function FilesView() {
               }
             />
             <FormField
-              label="Files that are sent are"
+              label="Upload as"
               value={purpose}
               change={(next) => setPurpose(next as FilePurpose)}
               control={

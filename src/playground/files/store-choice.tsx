@@ -49,7 +49,7 @@ export function StoreChoice({ storeId, change, problem }: StoreChoiceProps) {
           </select>
         }
       />
-      {store && <StoreProgress store={store} />}
+      {store?.status === 'IN_PROGRESS' && <StoreProgress store={store} />}
       <div className={styles.acts}>
         <Button small icon={<Plus size={14} />} onClick={() => setMaking(true)}>
           New store

@@ -3,6 +3,7 @@ import { type ReactNode, useState } from 'react';
 import { DeleteVectorStoreDocument, FollowVectorStoreDocument, VectorStoreDocument, type VectorStorePartsFragment } from 'skein/client';
 import { useAction } from 'skein/react';
 import { useQuery, useSubscription } from 'urql';
+import { DropArea } from '../conversation/drop-area.tsx';
 import { Button } from '../parts/button.tsx';
 import { ConfirmDialog } from '../parts/confirm-dialog.tsx';
 import { countInWords, sizeInWords } from '../parts/in-words.ts';
@@ -13,7 +14,7 @@ import { reasonOf, refusalOf } from '../parts/reason.ts';
 import { StatusBadge } from '../parts/status-badge.tsx';
 import { StoreProgress } from './ingestion-progress.tsx';
 import styles from './store-detail.module.css';
-import { StoreFiles } from './store-files.tsx';
+import { StoreFiles, useStoreFilling } from './store-files.tsx';
 import { storeName } from './store-name.ts';
 import { StoreSearch } from './store-search.tsx';
 import { StoreSettings } from './store-settings.tsx';
@@ -24,18 +25,23 @@ export function StoreDetail({ storeId, deleted }: { storeId: string; deleted(): 
   const store = data?.vectorStore ?? null;
   // Whatever moves in it is drawn as it does: what comes passes the cache.
   useSubscription({ query: FollowVectorStoreDocument, variables: { id: storeId }, pause: store === null });
+  const filling = useStoreFilling(storeId, store !== null && store.status !== 'EXPIRED');
   if (error && !store) return <Notice kind="danger">{reasonOf(error)}</Notice>;
   if (!data) return <p className={listStyles.none}>Loading…</p>;
   if (!store) return <p className={listStyles.none}>There is no vector store with this id. It may have been deleted.</p>;
   return (
-    <div className={styles.detail}>
+    <DropArea
+      className={styles.detail}
+      drop={filling.send}
+      words={filling.open ? 'Drop files to store them and read them in' : 'Nothing can be added to it any more'}
+    >
       <Head store={store} deleted={deleted} />
       {store.status === 'EXPIRED' && (
         <Notice kind="warn">Its time is over: nothing is found in it any more, and nothing can be added. Its list of files is left.</Notice>
       )}
       <StoreSearch store={store} />
-      <StoreFiles store={store} />
-    </div>
+      <StoreFiles store={store} filling={filling} />
+    </DropArea>
   );
 }
 
@@ -54,6 +60,7 @@ function Head({ store, deleted }: { store: VectorStorePartsFragment; deleted(): 
       <div className={styles.name}>
         <h2>{storeName(store)}</h2>
         <StatusBadge status={store.status} word={WORDS[store.status]} />
+        <code className={styles.id}>{store.id}</code>
       </div>
       <div className={styles.acts}>
         <Button small icon={<Settings size={14} />} onClick={() => setSetting(true)}>
@@ -105,9 +112,6 @@ function Facts({ store }: { store: VectorStorePartsFragment }) {
         )}
       </Fact>
       {pairs.length > 0 && <Fact name="Metadata">{pairs.map(([name, value]) => `${name}: ${value}`).join(', ')}</Fact>}
-      <Fact name="Id">
-        <code>{store.id}</code>
-      </Fact>
     </dl>
   );
 }

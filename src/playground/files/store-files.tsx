@@ -2,7 +2,6 @@ import { Plus } from 'lucide-react';
 import { useRef, useState } from 'react';
 import { RemoveVectorStoreFileDocument, VectorStoreDocument, type VectorStoreFilePartsFragment, type VectorStoreFileStatus, type VectorStorePartsFragment } from 'skein/client';
 import { useAction } from 'skein/react';
-import { DropArea } from '../conversation/drop-area.tsx';
 import { Button } from '../parts/button.tsx';
 import { ConfirmDialog } from '../parts/confirm-dialog.tsx';
 import { FormField } from '../parts/form-field.tsx';
@@ -16,34 +15,73 @@ import { fileName, STATUS_WORDS, StoreFileRow } from './store-file-row.tsx';
 import { StoreFilePicker, useAddFiles } from './store-file-picker.tsx';
 import styles from './store-files.module.css';
 import { UploadList } from './upload-list.tsx';
-import { useUploads } from './use-uploads.ts';
+import { type Uploads, useUploads } from './use-uploads.ts';
 
 /** Milliseconds between two looks at a list that moves. */
 const LOOK_MS = 500;
 
+type NewFile = Pick<VectorStoreFilePartsFragment, 'fileId'> & Partial<Pick<VectorStoreFilePartsFragment, 'attributes' | 'chunkingStrategy'>>;
+
+export interface StoreFilling {
+  uploads: Uploads;
+  /** Stores files of this machine, and reads them in. */
+  send(files: Iterable<File>): void;
+  /** Reads in one that is stored. */
+  put(file: NewFile): Promise<void>;
+  /** Why the last one was not taken. */
+  refused: string | null;
+  /** Whether it takes any. */
+  open: boolean;
+}
+
+/** Puts files into a store. */
+export function useStoreFilling(storeId: string, open: boolean): StoreFilling {
+  const [refused, setRefused] = useState<string | null>(null);
+  const { run } = useAddFiles();
+  const put = async (file: NewFile) => setRefused(refusalOf(await run({ vectorStoreId: storeId, files: [file] })));
+  const uploads = useUploads((fileId) => void put({ fileId }));
+  const send = (files: Iterable<File>) => {
+    if (open) uploads.add(files, 'ASSISTANTS');
+  };
+  return { uploads, send, put, refused, open };
+}
+
+interface StoreFilesProps {
+  store: VectorStorePartsFragment;
+  filling: StoreFilling;
+}
+
 /** The files of a store, and the ways to put more into it. */
-export function StoreFiles({ store }: { store: VectorStorePartsFragment }) {
+export function StoreFiles({ store, filling: { uploads, send, put, refused, open } }: StoreFilesProps) {
   const [status, setStatus] = useState<VectorStoreFileStatus | ''>('');
   const [picking, setPicking] = useState(false);
   const [edited, setEdited] = useState<VectorStoreFilePartsFragment | null>(null);
   const [doomed, setDoomed] = useState<VectorStoreFilePartsFragment | null>(null);
-  const [refused, setRefused] = useState<string | null>(null);
   const list = useRef<HTMLDivElement>(null);
-  const { run: add } = useAddFiles();
   const { run: remove } = useAction(RemoveVectorStoreFileDocument, (result) => result.removeVectorStoreFile, (payload) => payload.deletedId);
-  const put = async (file: { fileId: string; attributes?: unknown; chunkingStrategy?: VectorStoreFilePartsFragment['chunkingStrategy'] }) =>
-    setRefused(refusalOf(await add({ vectorStoreId: store.id, files: [file] })));
-  const uploads = useUploads((fileId) => void put({ fileId }));
-  const open = store.status !== 'EXPIRED';
-  const send = (files: Iterable<File>) => {
-    if (open) uploads.add(files, 'ASSISTANTS');
-  };
   const moment = useCalm(JSON.stringify(store.fileCounts), LOOK_MS);
 
   return (
-    <DropArea className={styles.area} drop={send} words={open ? 'Drop files to store them and read them in' : 'Nothing can be added to it any more'}>
+    <section className={styles.area} aria-label="Files of the store">
       <div className={styles.head}>
         <h3>Files</h3>
+        <FormField
+          quiet
+          className={styles.filter}
+          label="Show files that are"
+          value={status}
+          change={(next) => setStatus(next as VectorStoreFileStatus | '')}
+          control={
+            <select>
+              <option value="">All of them</option>
+              {Object.entries(STATUS_WORDS).map(([value, words]) => (
+                <option key={value} value={value}>
+                  {words}
+                </option>
+              ))}
+            </select>
+          }
+        />
         {open && (
           <>
             <Button small icon={<Plus size={14} />} onClick={() => setPicking(true)}>
@@ -55,26 +93,10 @@ export function StoreFiles({ store }: { store: VectorStorePartsFragment }) {
       </div>
       {refused && <Notice kind="danger">{refused}</Notice>}
       <UploadList uploads={uploads} />
-      <FormField
-        className={styles.filter}
-        label="Show"
-        value={status}
-        change={(next) => setStatus(next as VectorStoreFileStatus | '')}
-        control={
-          <select>
-            <option value="">All of them</option>
-            {Object.entries(STATUS_WORDS).map(([value, words]) => (
-              <option key={value} value={value}>
-                {words}
-              </option>
-            ))}
-          </select>
-        }
-      />
       <div ref={list} className={styles.files}>
         <PagedList
           key={status}
-          label="Files of the store"
+          label="In the store"
           query={VectorStoreDocument}
           variables={{ id: store.id, status: status === '' ? null : status }}
           pageOf={({ vectorStore }) => vectorStore?.files}
@@ -103,7 +125,7 @@ export function StoreFiles({ store }: { store: VectorStorePartsFragment }) {
       >
         It is no longer found by searches. The file itself stays.
       </ConfirmDialog>
-    </DropArea>
+    </section>
   );
 }
 

@@ -1,4 +1,5 @@
 import { X } from 'lucide-react';
+import { useRef } from 'react';
 import { IconButton } from '../parts/button.tsx';
 import { sizeInWords } from '../parts/in-words.ts';
 import styles from './upload-list.module.css';
@@ -6,8 +7,14 @@ import type { Upload, Uploads } from './use-uploads.ts';
 
 /** What is being stored, and what could not be, with the reason. */
 export function UploadList({ uploads: { uploads, stored, last, dismiss } }: { uploads: Uploads }) {
+  const whole = useRef<HTMLDivElement>(null);
+  const drop = (key: number) => {
+    dismiss(key);
+    // Its button goes with it: the next one has the focus then, or what is around them.
+    requestAnimationFrame(() => (whole.current?.querySelector<HTMLElement>('button') ?? whole.current)?.focus());
+  };
   return (
-    <>
+    <div ref={whole} tabIndex={-1} className={styles.whole}>
       <p className="visually-hidden" role="status">
         {stored > 0 && `${last} is stored.`}
       </p>
@@ -20,13 +27,13 @@ export function UploadList({ uploads: { uploads, stored, last, dismiss } }: { up
               <IconButton
                 label={`${upload.problem === null ? 'Do not send' : 'Dismiss'} ${upload.name}`}
                 icon={<X size={15} />}
-                onClick={() => dismiss(upload.key)}
+                onClick={() => drop(upload.key)}
               />
             </li>
           ))}
         </ul>
       )}
-    </>
+    </div>
   );
 }
 

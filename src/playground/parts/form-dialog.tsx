@@ -51,7 +51,12 @@ function Inside({ title, words, act, ready = true, submit, close, done, children
     const reason = await submit();
     setBusy(false);
     setProblem(reason);
-    if (reason !== null) return;
+    if (reason !== null) {
+      const form = event.target as HTMLFormElement;
+      // The field knows that it is wrong once this has been drawn.
+      requestAnimationFrame(() => form.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus());
+      return;
+    }
     done();
     close();
   };

@@ -20,9 +20,9 @@ export function momentInWords(at: string, now: number = Date.now()): string {
   const away = new Date(at).getTime() - now;
   const far = Math.abs(away);
   if (far < MINUTE_MS) return away > 0 ? 'in a moment' : 'just now';
-  if (far < HOUR_MS) return near.format(Math.trunc(away / MINUTE_MS), 'minute');
-  if (far < DAY_MS) return near.format(Math.trunc(away / HOUR_MS), 'hour');
-  if (far < 30 * DAY_MS) return near.format(Math.trunc(away / DAY_MS), 'day');
+  if (far < HOUR_MS) return near.format(Math.round(away / MINUTE_MS), 'minute');
+  if (far < DAY_MS) return near.format(Math.round(away / HOUR_MS), 'hour');
+  if (far < 45 * DAY_MS) return near.format(Math.round(away / DAY_MS), 'day');
   return date.format(new Date(at));
 }
 
