@@ -1,5 +1,6 @@
 import type { GraphQLSchema } from 'graphql';
 import { builder } from './graphql/builder.ts';
+import { showToClients } from './graphql/client-view.ts';
 
 // The table of contents: every noun's door adds its part of the graph.
 import './graphql/scalars.ts';
@@ -24,4 +25,4 @@ import './runs/schema/mutations.ts';
 import './runs/schema/events.ts';
 import './runs/schema/subscriptions.ts';
 
-export const createSchema = (): GraphQLSchema => builder.toSchema();
+export const createSchema = (): GraphQLSchema => showToClients(builder.toSchema());

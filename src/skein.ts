@@ -6,6 +6,7 @@ import { setTimeout } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { createAssistants } from './assistants/assistants.ts';
 import { openFirstKey } from './auth/first-key.ts';
+import { createClientTokens } from './auth/client-tokens.ts';
 import { createKeys } from './auth/keys.ts';
 import type { Config } from './config.ts';
 import { createDatabaseCheck } from './db/database-check.ts';
@@ -109,7 +110,8 @@ async function start(
   // Who holds the data folder is alone: whoever had a lease before is gone.
   if (db.embedded) await Promise.all([leases.voidAll(), sessions.voidAll()]);
 
-  const keys = createKeys({ db, onRevoked: (keyId) => wake.wake('keys', keyId) });
+  const tokens = await createClientTokens({ db });
+  const keys = createKeys({ db, tokens, onRevoked: (keyId) => wake.wake('keys', keyId) });
   const forget = () => keys.forget();
   const offKeys = wake.on('keys', forget, forget);
   const serves = config.role !== 'worker';
@@ -167,10 +169,14 @@ async function start(
   const context = async (authorization: string | null, requestId: string, origin: string): Promise<Context> => {
     const secret = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
     const viewer = secret ? await keys.authenticate(secret) : null;
+    if (viewer === 'expired')
+      throw new RequestError('TOKEN_EXPIRED', 'The client token has expired: fetch another one where it came from.');
     if (!viewer) {
       throw new RequestError(
         'UNAUTHENTICATED',
-        secret ? 'The key is unknown or revoked.' : 'A key is needed: send it as `Authorization: Bearer <key>`.',
+        secret
+          ? 'The key is unknown or revoked, or the client token is of such a key.'
+          : 'A key is needed: send it as `Authorization: Bearer <key>`.',
       );
     }
     return createContext({ requestId, origin: config.publicUrl ?? origin, viewer, db, rooms });

@@ -1,7 +1,12 @@
 import { z } from 'zod';
+import { InvalidInputError, NotFoundError } from '../errors.ts';
 import { builder } from '../graphql/builder.ts';
+import type { Context } from '../graphql/context.ts';
 import { mutation } from '../graphql/mutation.ts';
-import { optional, text } from '../graphql/validation.ts';
+import { findNode } from '../graphql/node.ts';
+import { number, optional, text } from '../graphql/validation.ts';
+import { nounOf } from '../ids.ts';
+import { TOKEN_SCOPES, type TokenScope } from './client-tokens.ts';
 import { type Keys, SCOPES, type Scope } from './keys.ts';
 
 declare module '../graphql/context.ts' {
@@ -268,7 +273,9 @@ mutation('createApiKey', {
 });
 
 mutation('revokeApiKey', {
-  description: 'Revokes a key: it is refused from now on, and its sockets are closed with 4403. Needs the scope ADMIN.',
+  description:
+    'Revokes a key: it is refused from now on, with the client tokens that it has made, and their sockets are closed ' +
+    'with 4403. Needs the scope ADMIN.',
   authScopes: { admin: true },
   fields: (t) => ({ apiKeyId: t.id({ required: true, description: 'Id of the key.' }) }),
   validate: z.object({ apiKeyId: text('id', 100) }),
@@ -278,3 +285,94 @@ mutation('revokeApiKey', {
     return db.prisma.apiKey.findUniqueOrThrow({ where: { id: apiKeyId } });
   },
 });
+
+const TOKEN_SCOPE_MEANS: Record<TokenScope, string> = {
+  READ: 'Its threads, what hangs on them, and their events.',
+  RUN: 'That, and starting runs in its threads, cancelling them and answering their function calls.',
+};
+
+const ClientTokenScope = builder.enumType('ClientTokenScope', {
+  description: 'What a client token may do.',
+  values: Object.fromEntries(
+    TOKEN_SCOPES.map((scope) => [scope, { description: TOKEN_SCOPE_MEANS[scope] }]),
+  ) as Record<TokenScope, { description: string }>,
+});
+
+/** Threads and assistants that one token may name: it is sent with every request. */
+const TOKEN_THREADS = 100;
+const TOKEN_ASSISTANTS = 20;
+
+interface MadeToken {
+  token: string;
+  expiresAt: Date;
+}
+
+mutation('createClientToken', {
+  description:
+    'Makes a token for a page, which uses it in the place of a key: `Authorization: Bearer ct-skein-…`. It sees its ' +
+    'threads and what hangs on them, files only where they are cited, nothing of how assistants are set up, and is ' +
+    'FORBIDDEN everything else. It ends by itself (TOKEN_EXPIRED, sockets are closed with 4419), and with the key that ' +
+    'made it. Nothing is stored: it cannot be taken back by itself.',
+  fields: (t) => ({
+    threadIds: t.idList({ required: true, description: `Ids of its threads, 1 to ${TOKEN_THREADS}.` }),
+    scopes: t.field({ type: [ClientTokenScope], required: true, description: 'What it may do: at least one.' }),
+    expiresInSeconds: t.int({
+      required: true,
+      defaultValue: 3600,
+      description: 'Seconds that it is good for, 60 to 86400.',
+    }),
+    assistantIds: t.idList({
+      description: `Ids of the assistants that may answer, 1 to ${TOKEN_ASSISTANTS}, with RUN only. Left out: any of the project.`,
+    }),
+  }),
+  validate: z.object({
+    threadIds: z
+      .array(text('id', 100))
+      .min(1, 'A client token is for at least one thread.')
+      .max(TOKEN_THREADS, `A client token is for at most ${TOKEN_THREADS} threads.`),
+    scopes: z.array(z.enum(TOKEN_SCOPES)).min(1, 'A client token has at least one scope.'),
+    expiresInSeconds: number('number of seconds', 60, 86_400),
+    assistantIds: optional(
+      z
+        .array(text('id', 100))
+        .min(1, 'Name at least one assistant, or leave them out.')
+        .max(TOKEN_ASSISTANTS, `At most ${TOKEN_ASSISTANTS} assistants.`),
+    ),
+  }),
+  result: {
+    name: 'made',
+    fields: {
+      token: {
+        type: 'String',
+        description: 'The token: whoever has it may use it.',
+        resolve: ({ token }: MadeToken) => token,
+      },
+      expiresAt: {
+        type: 'DateTime',
+        description: 'When it ends. Fetch another one before.',
+        resolve: ({ expiresAt }: MadeToken) => expiresAt,
+      },
+    },
+  },
+  async resolve({ threadIds, scopes, expiresInSeconds, assistantIds }, context): Promise<MadeToken> {
+    if (assistantIds && !scopes.includes('RUN'))
+      throw new InvalidInputError('Assistants go with the scope RUN: without it none is asked.', ['input', 'assistantIds']);
+    await checkNamed(context, 'Thread', threadIds, 'threadIds');
+    await checkNamed(context, 'Assistant', assistantIds ?? [], 'assistantIds');
+    const { keys } = context.rooms;
+    const expiresAt = new Date(Math.floor(Date.now() / 1000 + expiresInSeconds) * 1000);
+    const token = keys.createClientToken(context.viewer.keyId, {
+      threadIds: [...new Set(threadIds)],
+      scopes: [...new Set(scopes)],
+      assistantIds: assistantIds && [...new Set(assistantIds)],
+      expiresAt,
+    });
+    return { token, expiresAt };
+  },
+});
+
+async function checkNamed(context: Context, noun: 'Thread' | 'Assistant', ids: string[], field: string): Promise<void> {
+  const found = await Promise.all(ids.map((id) => (nounOf(id) === noun ? findNode(id, context) : null)));
+  const missing = found.indexOf(null);
+  if (missing >= 0) throw new NotFoundError(noun.toLowerCase(), ids[missing]!, ['input', field, missing]);
+}

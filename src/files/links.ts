@@ -1,5 +1,6 @@
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { Db } from '../db/db.ts';
+import { sharedSecret } from '../db/shared-secret.ts';
 
 /** A GET link is good for HEAD as well. */
 export type LinkMethod = 'GET' | 'PUT';
@@ -11,8 +12,8 @@ export interface Link {
 
 /** Links that carry their own authority: whoever has one may use it until it expires. */
 export interface Links {
-  /** To get a file's bytes from. `origin` is where the caller reaches this server. */
-  toFile(origin: string, fileId: string): Link;
+  /** To get a file's bytes from, until `until` at most. `origin` is where the caller reaches this server. */
+  toFile(origin: string, fileId: string, until?: Date): Link;
   /** To put an upload's bytes to. */
   toUpload(origin: string, uploadId: string): Link;
   /** Whether what came back is a link of ours, and still good. */
@@ -27,13 +28,13 @@ export async function createLinks({ db, fileSeconds }: { db: Db; fileSeconds: nu
   const secret = await sharedSecret(db, 'links');
   const signature = (method: LinkMethod, path: string, expires: string) =>
     createHmac('sha256', secret).update(`${method}\n${path}\n${expires}`).digest();
-  const sign = (origin: string, method: LinkMethod, path: string, seconds: number): Link => {
-    const expires = Math.ceil(Date.now() / 1000 + seconds);
+  const sign = (origin: string, method: LinkMethod, path: string, seconds: number, until?: Date): Link => {
+    const expires = Math.ceil(Math.min(Date.now() + seconds * 1000, until?.getTime() ?? Infinity) / 1000);
     const signed = signature(method, path, String(expires)).toString('base64url');
     return { url: `${origin}${path}?expires=${expires}&signature=${signed}`, expiresAt: new Date(expires * 1000) };
   };
   return {
-    toFile: (origin, fileId) => sign(origin, 'GET', `/files/${fileId}`, fileSeconds),
+    toFile: (origin, fileId, until) => sign(origin, 'GET', `/files/${fileId}`, fileSeconds, until),
     toUpload: (origin, uploadId) => sign(origin, 'PUT', `/uploads/${uploadId}`, UPLOAD_SECONDS),
     check(method, path, query) {
       const expires = query.get('expires') ?? '';
@@ -43,19 +44,4 @@ export async function createLinks({ db, fileSeconds }: { db: Db; fileSeconds: nu
       return Number(expires) * 1000 > Date.now() ? 'good' : 'expired';
     },
   };
-}
-
-/** A secret that is made by whichever process asks first, and the same for all of them from then on. */
-async function sharedSecret(db: Db, name: string): Promise<Buffer> {
-  await db.query({
-    name: 'shared-secret-make',
-    text: 'insert into server_secret (name, value, created_at) values ($1, $2, now()) on conflict (name) do nothing',
-    values: [name, randomBytes(32).toString('base64url')],
-  });
-  const [row] = await db.query<{ value: string }>({
-    name: 'shared-secret',
-    text: 'select value from server_secret where name = $1',
-    values: [name],
-  });
-  return Buffer.from(row!.value, 'base64url');
 }

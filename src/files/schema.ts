@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { builder } from '../graphql/builder.ts';
 import { connectionOf, pageArgs, pageCost } from '../graphql/connection.ts';
-import { byId, type List } from '../graphql/load.ts';
+import { byId, type List, ofSeen } from '../graphql/load.ts';
 import { createMutation, deleteMutation } from '../graphql/mutation.ts';
 import { defineNode } from '../graphql/node.ts';
 import { optional, text } from '../graphql/validation.ts';
@@ -19,6 +19,10 @@ declare module '../graphql/context.ts' {
 
 const EXCEPT = ['storageKey'];
 export const fileById = byId<FileRow>('File', { except: EXCEPT, where: NOT_EXPIRED });
+/** A file that something in a thread names: who may see that may see the file. */
+export const namedFile = ofSeen('named-files', (q, projectId, ids: readonly string[]) =>
+  fileById.read(q, projectId, ids, null),
+);
 
 const PURPOSES: Record<Purpose, string> = {
   ASSISTANTS: 'For the tools of assistants.',
@@ -56,8 +60,10 @@ export const File = builder.objectRef<FileRow>('File').implement({
     url: t.string({
       description:
         'A link to its bytes, for GET and HEAD, with ranges. Whoever has it needs no key. Good for a short time, an ' +
-        'hour unless the server is set up otherwise, and as long as the file is there: ask for a new one each time.',
-      resolve: ({ id }, _args, { rooms, origin }) => rooms.links.toFile(origin, id).url,
+        'hour unless the server is set up otherwise, and as long as the file is there; one that a client token was given is not good for longer than that. Ask for a ' +
+        'new one each time.',
+      resolve: ({ id }, _args, { rooms, origin, viewer }) =>
+        rooms.links.toFile(origin, id, viewer.token?.expiresAt).url,
     }),
   }),
 });

@@ -17,6 +17,10 @@ export interface Context {
   minted: Map<string, string>;
 }
 
+/** Whether a thread, if it is one of the project, may be shown to who asks. */
+export const seesThread = ({ viewer: { token } }: Pick<Context, 'viewer'>, threadId: string): boolean =>
+  token === null || token.threadIds.includes(threadId);
+
 /** Filled by the doors, each with what its room can do. */
 export interface Rooms {}
 
@@ -27,5 +31,5 @@ export function createContext(options: {
   db: Db;
   rooms: Rooms;
 }): Context {
-  return { ...options, load: new Load(options.db, options.viewer.projectId), minted: new Map() };
+  return { ...options, load: new Load(options.db, options.viewer), minted: new Map() };
 }

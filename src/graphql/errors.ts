@@ -3,6 +3,7 @@ import { GraphQLError } from 'graphql';
 /** Codes of GraphQL errors, in `extensions.code`. Expected failures of mutations are `userErrors` instead. */
 export type RequestErrorCode =
   | 'UNAUTHENTICATED'
+  | 'TOKEN_EXPIRED'
   | 'FORBIDDEN'
   | 'OVER_COST'
   | 'UNKNOWN_CURSOR'
@@ -17,14 +18,16 @@ export type RequestErrorCode =
 
 const STATUS: Partial<Record<RequestErrorCode, number>> = {
   UNAUTHENTICATED: 401,
+  TOKEN_EXPIRED: 401,
   FORBIDDEN: 403,
   PAYLOAD_TOO_LARGE: 413,
 };
 
 /** An error that is shown to the caller as it stands. */
 export class RequestError extends GraphQLError {
-  constructor(code: RequestErrorCode, message: string) {
-    const status = STATUS[code];
+  /** `whole`: it is the answer, and not a part of one that has others; only then it has a status of its own. */
+  constructor(code: RequestErrorCode, message: string, whole = true) {
+    const status = whole ? STATUS[code] : undefined;
     super(message, { extensions: { code, ...(status ? { http: { status } } : {}) } });
   }
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Db } from '../db/db.ts';
 import { ConflictError, InvalidInputError, NotFoundError } from '../errors.ts';
 import { mintId, type Noun } from '../ids.ts';
-import type { Context } from './context.ts';
+import { type Context, seesThread } from './context.ts';
 
 /** How long a key is remembered. */
 export const IDEMPOTENCY_HOURS = 24;
@@ -13,6 +13,8 @@ export interface Creates {
   /** Name of the payload's field that holds the object. */
   result: string;
   find(context: Context, id: string): Promise<unknown>;
+  /** The thread that it hangs on, by the input: client tokens make nothing that has none. */
+  threadOf?(input: Record<string, unknown>): unknown;
 }
 
 /**
@@ -28,6 +30,7 @@ export async function idempotent(
   path: string,
   create: () => Promise<unknown>,
 ): Promise<unknown> {
+  const kind = kindOf(context, mutation, creates, input);
   const key = input.idempotencyKey as string | null | undefined;
   if (key == null) {
     context.minted.set(path, mintId(creates.noun));
@@ -37,7 +40,7 @@ export async function idempotent(
     throw new InvalidInputError('An idempotency key is 1 to 255 characters.', ['input', 'idempotencyKey']);
   }
   const { db, viewer } = context;
-  const place = [viewer.projectId, mutation, key];
+  const place = [viewer.projectId, kind, key];
   const bound = await bind(db, place, inputHash(await withDigests(input)), mintId(creates.noun));
   context.minted.set(path, bound.resultId);
   const made = async () => {
@@ -75,6 +78,20 @@ export async function idempotent(
     }
     throw error;
   }
+}
+
+/**
+ * What a key is remembered under beside its project. Those of pages are apart from those of others, by their thread:
+ * no page learns of, or takes, a key that is not its own.
+ */
+function kindOf(context: Context, mutation: string, { threadOf }: Creates, input: Record<string, unknown>): string {
+  if (!context.viewer.token) return mutation;
+  const threadId = threadOf?.(input);
+  const path = ['input', 'threadId'];
+  if (typeof threadId !== 'string')
+    throw new InvalidInputError('Give `threadId`: a client token makes nothing outside of its threads.', path);
+  if (!seesThread(context, threadId)) throw new NotFoundError('thread', threadId, path);
+  return `${mutation} in ${threadId}`;
 }
 
 interface Bound {

@@ -1,4 +1,5 @@
 import DataLoader from 'dataloader';
+import type { Viewer } from '../auth/keys.ts';
 import type { Queryable } from '../db/db.ts';
 import { columnOf, columns, type Table, tableOf } from '../db/rows.ts';
 import { RequestError } from './errors.ts';
@@ -6,7 +7,27 @@ import { RequestError } from './errors.ts';
 /** Something that is read for many keys with one statement. Answers stand in the order of the keys. */
 export interface Batch<Key, Value> {
   name: string;
-  read(q: Queryable, projectId: string, keys: readonly Key[]): Promise<Value[]>;
+  /** `threadIds`: of a client token, outside of which nothing is found; null with a key. */
+  read(q: Queryable, projectId: string, keys: readonly Key[], threadIds: readonly string[] | null): Promise<Value[]>;
+  /** Whether it can be asked for with a client token: it keeps to the threads, or is asked of what does. */
+  clients: boolean;
+}
+
+/** SQL over a table (as `t`): what hangs on the threads whose ids the parameter holds. */
+export type Within = (threadIds: string) => string;
+
+/** For tables that name the thread. */
+export const inThread: Within = (threadIds) => `t.thread_id = any(${threadIds})`;
+
+/**
+ * Something that is only ever read by what the caller sees already, which names it: with a client token, too, there is
+ * nothing more to ask.
+ */
+export function ofSeen<Key, Value>(
+  name: string,
+  read: (q: Queryable, projectId: string, keys: readonly Key[]) => Promise<Value[]>,
+): Batch<Key, Value> {
+  return { name, clients: true, read: (q, projectId, keys) => read(q, projectId, keys) };
 }
 
 /** A list that hangs on a parent (a project, a thread …), in the order of a unique key that never changes. */
@@ -26,6 +47,8 @@ export interface List<Row> {
   where?: string;
   /** SQL select items over the table (as `t`) that come with every row. */
   extra?: string;
+  /** What of it client tokens see; left out, it is not for them. */
+  within?: Within;
 }
 
 /** Narrows a list: `name` tells its text apart from others', `values` are its parameters `$5` and on. */
@@ -55,19 +78,24 @@ export const PAGE_MAX = 100;
 export class Load {
   readonly #q: Queryable;
   readonly #projectId: string;
+  readonly #threadIds: readonly string[] | null;
   readonly #loaders = new Map<string, DataLoader<unknown, unknown>>();
   #rows = 0;
 
-  constructor(q: Queryable, projectId: string) {
+  constructor(q: Queryable, { projectId, token }: Viewer) {
     this.#q = q;
     this.#projectId = projectId;
+    this.#threadIds = token && token.threadIds;
   }
 
   one<Key, Value>(batch: Batch<Key, Value>, key: Key): Promise<Value> {
-    return this.#loader(batch.name, (keys: readonly Key[]) => batch.read(this.#q, this.#projectId, keys)).load(key);
+    if (this.#threadIds && !batch.clients) return Promise.reject(notForClients(batch.name));
+    const read = (keys: readonly Key[]) => batch.read(this.#q, this.#projectId, keys, this.#threadIds);
+    return this.#loader(batch.name, read).load(key);
   }
 
   page<Row extends object>(list: List<Row>, parentId: string, args: PageArgs, filter?: Filter): Promise<Page<Row>> {
+    if (this.#threadIds && !list.within) return Promise.reject(notForClients(list.name));
     const window = windowOf(list, args);
     const name = `${list.name}:${JSON.stringify([window, filter])}`;
     return this.#loader(name, (parents: readonly string[]) => this.#readPages(list, window, filter, parents)).load(
@@ -92,7 +120,7 @@ export class Load {
   ): Promise<Page<Row>[]> {
     const distinct = [...new Set(parents)];
     const rows = await this.#q.query<Row & { parentKey: string }>(
-      pageSql(list, window, filter, distinct, this.#projectId),
+      pageSql(list, window, filter, distinct, this.#projectId, this.#threadIds),
     );
     this.#rows += rows.length;
     if (this.#rows > ROWS_PER_OPERATION) {
@@ -107,6 +135,8 @@ export class Load {
     return parents.map((parent) => pages.get(parent)!);
   }
 }
+
+const notForClients = (name: string) => new RequestError('FORBIDDEN', `No client token sees ${name}.`, false);
 
 /** One stretch of a list. What a client does not ask for is not worked out. */
 export class Page<Row extends object> {
@@ -190,7 +220,10 @@ function pageSql<Row>(
   filter: Filter | undefined,
   parents: string[],
   projectId: string,
+  threadIds: readonly string[] | null,
 ) {
+  const values = [parents, projectId, window.limit + 1, window.from, ...(filter?.values ?? [])];
+  const within = threadIds && list.within!(`$${values.push(threadIds)}`);
   const key = `t.${columnOf(list.key)}`;
   const down = window.descending !== window.backward;
   const conditions = [
@@ -199,6 +232,7 @@ function pageSql<Row>(
     window.from === null ? `$4::${list.keyType} is null` : `${key} ${down ? '<' : '>'} $4::${list.keyType}`,
     ...(list.where ? [list.where] : []),
     ...(filter ? [filter.text] : []),
+    ...(within ? [within] : []),
   ];
   const text = `select p.id as "parentKey", c.* from unnest($1::text[]) with ordinality as p(id, place)
 cross join lateral (
@@ -206,25 +240,33 @@ cross join lateral (
   where ${conditions.join(' and ')} order by ${key} ${down ? 'desc' : 'asc'} limit $3
 ) c order by p.place, c."${list.key}" ${down ? 'desc' : 'asc'}`;
   return {
-    name: `list-${list.name}-${down ? 'down' : 'up'}${window.from === null ? '' : '-from'}${filter ? `-${filter.name}` : ''}`,
+    name: `list-${list.name}-${down ? 'down' : 'up'}${window.from === null ? '' : '-from'}${filter ? `-${filter.name}` : ''}${within ? '-within' : ''}`,
     text,
-    values: [parents, projectId, window.limit + 1, window.from, ...(filter?.values ?? [])],
+    values,
   };
 }
 
-/** Reads rows by id, within the project; null for what is not there. */
+/** Reads rows by id, within the project; null for what is not there. Without `within` nothing is there for client tokens. */
 export function byId<Row extends { id: string }>(
   table: Table,
-  options: { except?: readonly string[]; where?: string; extra?: string } = {},
+  options: { except?: readonly string[]; where?: string; extra?: string; within?: Within } = {},
 ): Batch<string, Row | null> {
+  const { within } = options;
   const text = `select ${columns(table, 't', options.except)}${options.extra ? `, ${options.extra}` : ''} from ${tableOf(table)} t
 where t.id = any($1) and t.project_id = $2${options.where ? ` and ${options.where}` : ''}`;
+  const narrowed = `${text} and ${within?.('$3')}`;
   return {
     name: `${table}-by-id`,
-    async read(q, projectId, ids) {
+    clients: true,
+    async read(q, projectId, ids, threadIds) {
+      if (threadIds && !within) return ids.map(() => null);
       // No id holds a NUL, and the database refuses to be asked for one.
       const possible = ids.filter((id) => !id.includes('\0'));
-      const rows = await q.query<Row>({ name: `by-id-${table}`, text, values: [possible, projectId] });
+      const rows = await q.query<Row>(
+        threadIds
+          ? { name: `by-id-${table}-within`, text: narrowed, values: [possible, projectId, threadIds] }
+          : { name: `by-id-${table}`, text, values: [possible, projectId] },
+      );
       const found = new Map(rows.map((row) => [row.id, row]));
       return ids.map((id) => found.get(id) ?? null);
     },

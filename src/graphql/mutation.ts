@@ -44,12 +44,13 @@ export function createMutation<Input, Row>(
   options: MutationOptions<Input, Row> & {
     noun: Creates['noun'];
     find(context: Context, id: string): Promise<Row | null>;
+    threadOf?: Creates['threadOf'];
     /** Makes it; answers with the row where it is at hand. */
     resolve(input: Input, context: Context, id: string): Promise<Row | void>;
   },
 ): InputObjectRef<Types, unknown> {
-  const { noun, find, resolve, result } = options;
-  return defineMutation(name, options, { noun, find, result: result.name }, async (input, context, path) => {
+  const { noun, find, threadOf, resolve, result } = options;
+  return defineMutation(name, options, { noun, find, threadOf, result: result.name }, async (input, context, path) => {
     const id = context.minted.get(path)!;
     const row = (await resolve(input, context, id)) ?? (await find(context, id));
     if (!row) throw new Error(`${id} was made and is not there`);

@@ -12,7 +12,8 @@ export function defineNode(noun: Noun, batch: Batch<string, { id: string } | nul
   nodes.set(noun, batch);
 }
 
-function find(id: string, { load }: Context): Promise<{ id: string } | null> | null {
+/** Any object that the caller sees. */
+export function findNode(id: string, { load }: Context): Promise<{ id: string } | null> | null {
   const noun = nounOf(id);
   const batch = noun && nodes.get(noun);
   return batch ? load.one(batch, id) : null;
@@ -24,7 +25,7 @@ builder.queryField('node', (t) =>
     nullable: true,
     description: 'The object with this id, or null when this key can see none.',
     args: { id: t.arg.id({ required: true, description: 'Global id of any object.' }) },
-    resolve: (_root, { id }, context) => find(id, context) as never,
+    resolve: (_root, { id }, context) => findNode(id, context) as never,
   }),
 );
 
@@ -38,7 +39,7 @@ builder.queryField('nodes', (t) =>
     resolve: (_root, { ids }, context) => {
       if (ids.length > PAGE_MAX)
         throw new RequestError('INVALID_INPUT', `At most ${PAGE_MAX} ids; there are ${ids.length}.`);
-      return Promise.all(ids.map((id) => find(id, context))) as never;
+      return Promise.all(ids.map((id) => findNode(id, context))) as never;
     },
   }),
 );

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { type ExecutionArgs, GraphQLError } from 'graphql';
 import { createYoga, type Plugin } from 'graphql-yoga';
 import type { Logger } from 'pino';
+import type { Viewer } from '../auth/keys.ts';
 import type { Context } from '../graphql/context.ts';
 import { RequestError } from '../graphql/errors.ts';
 import { maskError } from '../graphql/mask-error.ts';
@@ -18,7 +19,7 @@ import { requestIdOf } from './request-id.ts';
 
 export interface HttpOptions {
   operations: Operations;
-  /** Makes the context of one operation, or throws UNAUTHENTICATED. */
+  /** Makes the context of one operation, or throws UNAUTHENTICATED or TOKEN_EXPIRED. */
   context(authorization: string | null, requestId: string, origin: string): Promise<Context>;
   /** Downloads and uploads. */
   files: FileRoutes;
@@ -45,7 +46,8 @@ export const RETRY_SECONDS = 5;
 export function createHttpServer(options: HttpOptions): Server {
   const { allowedHosts, logger } = options;
   const yoga = createGraphqlHandler(options);
-  // By the key of their reader. An open stream outlives the check of its key: it is cut off when that is revoked.
+  // By the key of their reader. An open stream outlives the check of its key: it is cut off when that is revoked, or when
+  // the client token ends that it was opened with.
   const streams = new Map<ServerResponse, string>();
   const cutOff = (isGone: (keyId: string) => boolean) => {
     for (const [response, reader] of streams) if (isGone(reader) && isStream(response)) response.destroy();
@@ -109,11 +111,16 @@ export function createHttpServer(options: HttpOptions): Server {
           streams.set(response, keyId);
           response.once('close', () => streams.delete(response));
         },
-        admit(keyId) {
+        admit({ keyId, token }) {
           const place = options.connections.enter();
           if (!place) return refusal(503, 'The server has as many connections as MAX_CONNECTIONS allows.');
-          response.once('close', () => place.leave());
-          if (response.closed) place.leave();
+          const end = token && setTimeout(() => response.destroy(), token.expiresAt.getTime() - Date.now());
+          const leave = () => {
+            place.leave();
+            if (end) clearTimeout(end);
+          };
+          response.once('close', leave);
+          if (response.closed) leave();
           if (place.belongsTo(keyId)) return null;
           place.leave();
           return refusal(429, 'The key has as many connections as MAX_CONNECTIONS_PER_KEY allows.');
@@ -135,7 +142,7 @@ interface Arrival {
   origin: string;
   identify(keyId: string): void;
   /** Counts the answer, which is to be a stream, among the connections, or says why it may not be one. */
-  admit(keyId: string): GraphQLError | null;
+  admit(viewer: Viewer): GraphQLError | null;
   /** Set once its key is known to be good. */
   operation?: Context;
 }
@@ -164,7 +171,7 @@ function createGraphqlHandler({ operations, context, corsOrigins, maxBodyBytes, 
     onSubscribe: ({ setSubscribeFn }) =>
       setSubscribeFn(async (args: ExecutionArgs) => {
         const { admit, viewer } = args.contextValue as Arrival & Context;
-        const refused = admit(viewer.keyId);
+        const refused = admit(viewer);
         return refused ? { errors: [refused] } : operations.subscribe(args);
       }),
   };

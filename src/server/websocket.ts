@@ -6,6 +6,7 @@ import { getOperationAST, GraphQLError, type GraphQLFormattedError } from 'graph
 import { CloseCode, handleProtocols, makeServer } from 'graphql-ws';
 import type { Logger } from 'pino';
 import { type WebSocket, WebSocketServer } from 'ws';
+import type { ClientToken } from '../auth/client-tokens.ts';
 import type { Context } from '../graphql/context.ts';
 import { RequestError } from '../graphql/errors.ts';
 import { maskError } from '../graphql/mask-error.ts';
@@ -20,7 +21,7 @@ import type { SocketWatch } from './socket-watch.ts';
 export interface WebSocketOptions {
   server: Server;
   operations: Operations;
-  /** Makes the context of one operation, or throws UNAUTHENTICATED. */
+  /** Makes the context of one operation, or throws UNAUTHENTICATED or TOKEN_EXPIRED. */
   context(authorization: string | null, requestId: string, origin: string): Promise<Context>;
   /** Which of these keys are still good. */
   stillGood(keyIds: string[]): Promise<Set<string>>;
@@ -72,6 +73,8 @@ const BESIDE_SUBSCRIPTIONS = 100;
 const TURNED_AWAY = 100;
 const SERVICE_RESTART = 1012;
 const TRY_AGAIN_LATER = 1013;
+/** Ours, as 419 is for pages: graphql-ws tries again by itself, with what `connectionParams` answers then. */
+const TOKEN_EXPIRED = 4419;
 
 /**
  * GraphQL over WebSockets (graphql-transport-ws). A socket says who it is once, in its ConnectionInit; the key is
@@ -170,10 +173,12 @@ export function createWebSockets(options: WebSocketOptions): WebSockets {
         extra.session = { authorization: authorization!, keyId: viewer.keyId };
         sessions.set(ws, extra.session);
         ws.once('close', () => sessions.delete(ws));
+        if (viewer.token) endWith(ws, viewer.token);
         return true;
       } catch (error) {
         const { message, extensions } = maskError(error, requestId, logger);
         if (extensions.code === 'UNAUTHENTICATED') ws.close(CloseCode.Unauthorized, message);
+        else if (extensions.code === 'TOKEN_EXPIRED') expire(ws);
         else ws.close(TRY_AGAIN_LATER, 'The key cannot be checked now');
         return false;
       }
@@ -192,6 +197,7 @@ export function createWebSockets(options: WebSocketOptions): WebSockets {
       } catch (error) {
         const masked = maskError(error, requestId, logger);
         if (masked.extensions.code === 'UNAUTHENTICATED') refuse(extra.ws);
+        if (masked.extensions.code === 'TOKEN_EXPIRED') expire(extra.ws);
         return [masked];
       }
     },
@@ -260,6 +266,16 @@ function closeSoon(ws: WebSocket, code: number, reason: string, ms: number): voi
   ws.close(code, reason);
   const cut = globalThis.setTimeout(() => ws.terminate(), ms);
   ws.once('close', () => clearTimeout(cut));
+}
+
+/** A socket is open for as long as its token is good, whatever it does. */
+function endWith(ws: WebSocket, { expiresAt }: ClientToken): void {
+  const end = globalThis.setTimeout(() => expire(ws), expiresAt.getTime() - Date.now());
+  ws.once('close', () => clearTimeout(end));
+}
+
+function expire(ws: WebSocket): void {
+  closeSoon(ws, TOKEN_EXPIRED, 'The client token has expired: come back with another one, and your cursor', PARTING_MS);
 }
 
 function refuse(ws: WebSocket): false {

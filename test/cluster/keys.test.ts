@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { CreateClientTokenDocument, type CreateClientTokenInput } from '../../src/generated/graphql/graphql.ts';
 import { connectedSocket } from '../server/raw-socket.ts';
 import { jsonWith, operation } from '../server/send.ts';
 import type { TestSkein } from '../skein.ts';
@@ -55,19 +56,20 @@ where application_name = 'skein wake-ups' and datname = current_database()`,
     }
 
     /** A socket and an event stream with the key, and a belief in it. */
-    async function useEverywhere(node: TestSkein, secret: string) {
+    async function useEverywhere(node: TestSkein, secret: string, tokenOf?: (threadId: string) => Promise<string>) {
       const { createThread } = await node.query<{ createThread: { thread: { id: string } } }, object>(
         'mutation { createThread(input: {}) { thread { id } } }',
         {},
         secret,
       );
       const variables = { threadId: createThread.thread.id };
-      const socket = await connectedSocket(node.url, secret);
+      const used = (await tokenOf?.(variables.threadId)) ?? secret;
+      const socket = await connectedSocket(node.url, used);
       socket.send({ id: '1', type: 'subscribe', payload: { query: FOLLOW, variables } });
       await socket.message('next');
       const response = await fetch(`${node.url}/graphql`, {
         method: 'POST',
-        headers: { ...jsonWith(secret), accept: 'text/event-stream' },
+        headers: { ...jsonWith(used), accept: 'text/event-stream' },
         body: operation(FOLLOW, { variables }),
       });
       expect(response.headers.get('content-type')).toMatch(/^text\/event-stream/);
@@ -76,18 +78,17 @@ where application_name = 'skein wake-ups' and datname = current_database()`,
         () => true,
       );
       const other = await connectedSocket(node.url, KEY);
-      return { socket, cut, other };
+      return { socket, cut, other, used };
     }
 
     async function expectSentAway(
       node: TestSkein,
-      secret: string,
-      { socket, cut, other }: Awaited<ReturnType<typeof useEverywhere>>,
+      { socket, cut, other, used }: Awaited<ReturnType<typeof useEverywhere>>,
       since: number,
     ): Promise<void> {
       expect(await socket.closed).toMatchObject({ code: 4403 });
       expect(await cut).toBe(true);
-      const { status, errors } = await node.raw('{ viewer { version } }', {}, secret);
+      const { status, errors } = await node.raw('{ threads { nodes { id } } }', {}, used);
       expect([status, errors![0]!.extensions!.code]).toEqual([401, 'UNAUTHENTICATED']);
       expect(performance.now() - since).toBeLessThan(SOON_MS);
       expect(other.ws.readyState).toBe(other.ws.OPEN);
@@ -102,7 +103,20 @@ where application_name = 'skein wake-ups' and datname = current_database()`,
       const uses = await useEverywhere(b, secret);
       const since = performance.now();
       await a.query(REVOKE, { input: { apiKeyId: id } }, KEY);
-      await expectSentAway(b, secret, uses, since);
+      await expectSentAway(b, uses, since);
+    });
+
+    test('takes the client tokens with it that it has made on either', async () => {
+      const [a, b] = [cluster.nodes[0]!, cluster.nodes[1]!];
+      const { id, secret } = await createKey();
+      const uses = await useEverywhere(b, secret, async (threadId) => {
+        const input = { threadIds: [threadId], scopes: ['READ' as const] } as CreateClientTokenInput;
+        return (await a.query(CreateClientTokenDocument, { input }, secret)).createClientToken.token!;
+      });
+      expect(uses.used).toMatch(/^ct-skein-/);
+      const since = performance.now();
+      await a.query(REVOKE, { input: { apiKeyId: id } }, KEY);
+      await expectSentAway(b, uses, since);
     });
 
     test('while this one was deaf is refused as soon as it hears again', async () => {
@@ -114,7 +128,7 @@ where application_name = 'skein wake-ups' and datname = current_database()`,
       expect((await b.raw('{ viewer { version } }', {}, secret)).status).toBe(200); // it believes what it knows
       const since = performance.now();
       await cut();
-      await expectSentAway(b, secret, uses, since);
+      await expectSentAway(b, uses, since);
     });
   });
 }

@@ -8,7 +8,7 @@ import type { FilledProject } from './project.ts';
  */
 export type Tries = Record<string, (project: FilledProject) => object[]>;
 
-const everyId = (project: FilledProject): string[] => [
+export const everyId = (project: FilledProject): string[] => [
   project.projectId,
   project.keyId,
   project.assistantId,
@@ -59,6 +59,9 @@ const message = ({ fileId }: FilledProject) => ({
 
 /** In an order in which each can be done: what deletes comes last. */
 export const MUTATIONS: Tries = {
+  createClientToken: ({ threadId, assistantId }) => [
+    { threadIds: [threadId], scopes: ['RUN'], assistantIds: [assistantId] },
+  ],
   createAssistant: (project) => [
     { model: 'm', toolResources: resources(project) },
     { model: 'm', toolResources: newStore(project) },
@@ -140,4 +143,54 @@ export const OTHER_CODES: Record<string, string> = {
   'CreateVectorStoreInput.fileIds': 'INVALID_INPUT',
   'UpdateAssistantInput.assistantId': 'INVALID_INPUT',
   'UpdateThreadInput.threadId': 'INVALID_INPUT',
+};
+
+/** What a client token needs for each field of the roots; null = it is not for client tokens. */
+export const CLIENTS: Record<'query' | 'mutation' | 'subscription', Record<string, 'READ' | 'RUN' | null>> = {
+  query: {
+    node: 'READ',
+    nodes: 'READ',
+    thread: 'READ',
+    threads: 'READ',
+    run: 'READ',
+    runs: 'READ',
+    viewer: null,
+    models: null,
+    assistant: null,
+    assistants: null,
+    file: null,
+    files: null,
+    vectorStore: null,
+    vectorStores: null,
+  },
+  mutation: {
+    startRun: 'RUN',
+    cancelRun: 'RUN',
+    submitToolOutputs: 'RUN',
+    createClientToken: null,
+    createAssistant: null,
+    updateAssistant: null,
+    createThread: null,
+    updateThread: null,
+    createMessage: null,
+    updateMessage: null,
+    updateRun: null,
+    deleteMessage: null,
+    createVectorStore: null,
+    updateVectorStore: null,
+    addVectorStoreFiles: null,
+    updateVectorStoreFile: null,
+    cancelVectorStoreFileBatch: null,
+    removeVectorStoreFile: null,
+    deleteVectorStore: null,
+    uploadFile: null,
+    createUpload: null,
+    deleteFile: null,
+    deleteThread: null,
+    deleteAssistant: null,
+    createProject: null,
+    createApiKey: null,
+    revokeApiKey: null,
+  },
+  subscription: { runEvents: 'READ', threadEvents: 'READ', threads: 'READ', vectorStoreEvents: null },
 };

@@ -13,10 +13,11 @@ import {
   SUBSCRIPTIONS,
   type Tries,
 } from './isolation-cases.ts';
+import { isNothing, outcomeOf } from './outcome.ts';
 import { type FilledProject, fillProject } from './project.ts';
 import { openRows, type Rows } from './rows.ts';
 import { everything, fieldsFrom, idPlaces } from './schema-walk.ts';
-import { createStranger, type Kind, rootOf, type Stranger } from './stranger.ts';
+import { createStranger, idsIn, type Kind, rootOf, type Stranger } from './stranger.ts';
 import { argsOf, idsOf, placesOf, swap } from './swap.ts';
 
 const schema = createSchema();
@@ -35,7 +36,8 @@ beforeAll(async () => {
   rows = await openRows(skein);
   theirs = await fillProject(skein, rows, 'CANARY');
   mine = await fillProject(skein, rows, 'bravo');
-  stranger = createStranger(skein, schema, mine.key, theirs, await rows.dumpOf(theirs.projectId));
+  const secrets = [...idsIn(await rows.dumpOf(theirs.projectId)), theirs.word];
+  stranger = createStranger({ skein, schema, key: mine.key, secrets });
 });
 
 afterAll(async () => {
@@ -93,7 +95,7 @@ describe('reading', () => {
     const asked = new Set<string>(stranger.asked);
     for (const { name } of schema.getPossibleTypes(schema.getType('Node') as never)) {
       for (const args of QUERIES.node!(mine)) {
-        const below = everything(schema, schema.getType(name)!, 3, asked);
+        const below = everything(schema, schema.getType(name)!, 3, { asked });
         const answer = await skein.raw(
           `query ($id: ID!) { node(id: $id) { ... on ${name} ${below} } }`,
           args,
@@ -239,29 +241,3 @@ describe('writing', () => {
     },
   );
 });
-
-interface Payload {
-  [field: string]: unknown;
-}
-
-/** The code of a refusal, if it is one, and what was made or changed. */
-function outcomeOf(mutation: string, { data, errors }: RawAnswer): [code: string | undefined, ...objects: unknown[]] {
-  const payload = data?.[mutation] as Payload | undefined;
-  const refusals = Object.entries(payload ?? {}).find(([field]) => field.endsWith('_userErrors'))?.[1] as
-    Payload[] | undefined;
-  const refusal = Object.entries(refusals?.[0] ?? {}).find(([field]) => field.endsWith('_code'))?.[1] as
-    string | undefined;
-  const objects = Object.entries(payload ?? {}).filter(
-    ([field, value]) => value !== null && /_/.test(field) && !/^__|_userErrors$/.test(field),
-  );
-  return [errors?.[0]?.extensions?.code ?? refusal, ...objects];
-}
-
-/** null, a page without an object, or a list of nulls; a list in which one id was swapped need have but one. */
-function isNothing(value: unknown, oneNull = false): boolean {
-  if (value == null) return true;
-  if (Array.isArray(value)) return oneNull ? value.some((item) => item === null) : value.every((item) => item === null);
-  const nodes = Object.entries(value).find(([field]) => field.endsWith('Connection_nodes'))?.[1] as
-    unknown[] | undefined;
-  return nodes?.length === 0;
-}

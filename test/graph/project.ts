@@ -173,4 +173,4 @@ async function uploadTo(skein: TestSkein, key: string, word: string): Promise<st
   return uploadFile.file!.id;
 }
 
-const PNG = Buffer.from('89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c489', 'hex');
+export const PNG = Buffer.from('89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c489', 'hex');

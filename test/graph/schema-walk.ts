@@ -88,26 +88,34 @@ const COSTLY = new Set(['VectorStore.search', 'VectorStoreFile.extractedText']);
 /** Arguments of fields that cannot be asked for without. */
 const NEEDED: Record<string, string> = { 'VectorStore.search': '(query: "CANARY", first: 5)' };
 
+export interface Walk {
+  /** What has been selected, as `Type.field`. */
+  asked: Set<string>;
+  /** Which fields may be. */
+  asks?: ((place: string) => boolean) | undefined;
+}
+
 /**
  * A selection of everything below a type, `depth` objects deep, with aliases that never collide. A type is not entered
- * again within itself. What is selected is noted in `asked`, as `Type.field`.
+ * again within itself. What is selected is noted in `walk.asked`.
  */
 export function everything(
   schema: GraphQLSchema,
   type: GraphQLNamedType,
   depth: number,
-  asked: Set<string>,
+  walk: Walk,
   within: string[] = [],
 ): string {
   if (isAbstractType(type)) {
     const members = schema
       .getPossibleTypes(type)
-      .map((member) => `... on ${member.name} ${everything(schema, member, depth, asked, within)}`);
+      .map((member) => `... on ${member.name} ${everything(schema, member, depth, walk, within)}`);
     return `{ __typename ${members.join(' ')} }`;
   }
   if (!isObjectType(type)) return '';
   const parts = ['__typename'];
   for (const field of Object.values(type.getFields())) {
+    if (walk.asks?.(`${type.name}.${field.name}`) === false) continue;
     // Dear ones are asked of the object that the walk begins with.
     if (COSTLY.has(`${type.name}.${field.name}`) && within.length > 0) continue;
     const needed = NEEDED[`${type.name}.${field.name}`];
@@ -116,11 +124,11 @@ export function everything(
     const of = getNamedType(field.type);
     const leaf = isLeafType(of);
     if (!leaf && (depth === 0 || within.includes(of.name))) continue;
-    asked.add(`${type.name}.${field.name}`);
+    walk.asked.add(`${type.name}.${field.name}`);
     const args = needed ?? (field.args.some(({ name }) => name === 'first') ? '(first: 5)' : '');
     // Edges, pages and interfaces lead to objects and are not counted as such.
     const counts = !/(Edge|Connection|PageInfo)$/.test(of.name) && !isInterfaceType(of);
-    const below = leaf ? '' : ` ${everything(schema, of, counts ? depth - 1 : depth, asked, [...within, type.name])}`;
+    const below = leaf ? '' : ` ${everything(schema, of, counts ? depth - 1 : depth, walk, [...within, type.name])}`;
     parts.push(`${type.name}_${field.name}: ${field.name}${args}${below}`);
   }
   return `{ ${parts.join(' ')} }`;

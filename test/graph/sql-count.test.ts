@@ -1,7 +1,11 @@
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { graphql } from '../../src/generated/tests/gql.ts';
-import { CitationSourcesDocument, UpdateThreadDocument } from '../../src/generated/graphql/graphql.ts';
+import {
+  CitationSourcesDocument,
+  CreateClientTokenDocument,
+  UpdateThreadDocument,
+} from '../../src/generated/graphql/graphql.ts';
 import { calls, live, openStage, says, type LiveScene, type Stage, WEATHER } from '../engine/stage.ts';
 import { delta } from '../llm/model-server.ts';
 import { createShelf } from '../vector-stores/shelf.ts';
@@ -234,6 +238,19 @@ describe('a whole conversation', () => {
     expect(twenty.statements).toBe(one.statements);
     // One page of threads; three messages, a run, three steps and two messages of steps each.
     expect(twenty.rows).toBeLessThanOrEqual(21 + 20 * (3 + 1 + 3 + 2) + 2);
+  });
+
+  test('costs the same statements with a client token', async () => {
+    const threadId = await conversation(3);
+    const { createClientToken } = await stage.app.query(CreateClientTokenDocument, {
+      input: { threadIds: [threadId], scopes: ['READ'] },
+    });
+    const as = (key: string) => counted(() => stage.app.query(Deep, { id: threadId, first: 100 }, key));
+    const { token } = createClientToken;
+    for (const key of [stage.app.key, token!]) await as(key); // both are believed for a while
+    const [key, client] = [await as(stage.app.key), await as(token!)];
+    expect(client.result).toEqual(key.result);
+    expect([client.statements, client.rows]).toEqual([key.statements, key.rows]);
   });
 
   test('asked for twice with different pages costs one statement for each page, and their runs one', async () => {

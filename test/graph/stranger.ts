@@ -2,10 +2,9 @@ import { type GraphQLSchema, type GraphQLField, getNamedType, type GraphQLObject
 import { expect } from 'vitest';
 import { waitFor } from '../server/wait-for.ts';
 import type { RawAnswer, TestSkein } from '../skein.ts';
-import type { FilledProject } from './project.ts';
 import { everything } from './schema-walk.ts';
 
-/** Somebody with a key of one project who asks about another, and what must never be in an answer to them. */
+/** Somebody who asks about what is not theirs, and what must never be in an answer to them. */
 export interface Stranger {
   /** Asks for a root field with everything below it, `depth` objects deep; fails when the answer holds a secret. */
   ask(kind: Kind, field: string, args: object, depth?: number): Promise<RawAnswer>;
@@ -19,17 +18,25 @@ export interface Stranger {
 
 export type Kind = 'query' | 'mutation' | 'subscription';
 
-const ID = /\b(?:proj|key|asst|thread|msg|run|step|call|file|upload)_([0-9a-hjkmnp-tv-z]{26})\b/g;
+const ID = /\b(?:proj|key|asst|thread|msg|run|step|call|file|upload|vs|vsf|vsfb)_[0-9a-hjkmnp-tv-z]{26}\b/g;
 
-/** `secrets` is a dump of the other project's rows: no id of them and not its word may reach the stranger. */
-export function createStranger(
-  skein: TestSkein,
-  schema: GraphQLSchema,
-  key: string,
-  other: FilledProject,
-  secrets: string,
-): Stranger {
-  const hidden = [...new Set([...secrets.matchAll(ID)].map(([, id]) => id!)), other.word];
+/** Every id in a text. */
+export const idsIn = (text: string): Set<string> => new Set(text.match(ID));
+
+export interface StrangerOptions {
+  skein: TestSkein;
+  schema: GraphQLSchema;
+  /** A key, or a client token. */
+  key: string;
+  /** Ids and words that must not reach them. */
+  secrets: readonly string[];
+  /** Fields that they ask for, as `Type.field`. Default: all. */
+  asks?(place: string): boolean;
+}
+
+export function createStranger({ skein, schema, key, secrets, asks }: StrangerOptions): Stranger {
+  // What stands behind an id's prefix is a secret by itself: cursors leave the prefix out.
+  const hidden = secrets.map((secret) => secret.replace(/^[a-z]+_(?=[0-9a-z]{26}$)/, ''));
   const asked = new Set<string>();
 
   const document = (kind: Kind, name: string, args: object, depth = 2): string => {
@@ -39,7 +46,7 @@ export function createStranger(
     const given = field.args.filter((arg) => arg.name in args);
     const heads = given.map((arg) => `$${arg.name}: ${arg.type}`);
     const passed = given.map((arg) => `${arg.name}: $${arg.name}`);
-    const below = everything(schema, getNamedType(field.type), depth, asked);
+    const below = everything(schema, getNamedType(field.type), depth, { asked, asks });
     return `${kind}${list(heads)} { ${name}${list(passed)} ${below} }`;
   };
   const check = (answer: RawAnswer, sent: object): void => {

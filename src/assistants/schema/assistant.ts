@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { builder } from '../../graphql/builder.ts';
 import { connectionOf, pageArgs, pageCost } from '../../graphql/connection.ts';
-import { byId, type List } from '../../graphql/load.ts';
+import { byId, type List, ofSeen } from '../../graphql/load.ts';
 import { createMutation, deleteMutation, type InputFields, mutation } from '../../graphql/mutation.ts';
 import { defineNode } from '../../graphql/node.ts';
 import { metadata, metadataChange, optional, text, unchanged } from '../../graphql/validation.ts';
@@ -31,6 +31,10 @@ declare module '../../graphql/context.ts' {
 }
 
 export const assistantById = byId<AssistantRow>('Assistant');
+/** The assistant of a run or a message, for those who may see these. */
+export const namedAssistant = ofSeen('named-assistants', (q, projectId, ids: readonly string[]) =>
+  assistantById.read(q, projectId, ids, null),
+);
 const projectAssistants: List<AssistantRow> = {
   name: 'assistants',
   table: 'Assistant',

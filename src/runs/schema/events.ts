@@ -12,7 +12,7 @@ import { Annotation, Message } from '../../threads/schema/message.ts';
 import { Thread } from '../../threads/schema/thread.ts';
 import type { ThreadView } from '../../threads/thread-list.ts';
 import type { Run as RunRow, RunStep as StepRow } from '../run.ts';
-import { File, fileById } from '../../files/schema.ts';
+import { File, namedFile } from '../../files/schema.ts';
 import { Run, RunStatus, type RunView } from './run.ts';
 import { CodeInterpreterToolCall, FileSearchToolCall, RunStep } from './step.ts';
 import type { CodeInterpreterCall, FileSearchCall } from '../../tools/tool.ts';
@@ -214,7 +214,7 @@ builder.objectRef<ImageFile>('ImageFileDelta').implement({
       type: File,
       nullable: true,
       description: 'The image, null when it was deleted.',
-      resolve: ({ fileId }, _args, { load }) => load.one(fileById, fileId),
+      resolve: ({ fileId }, _args, { load }) => load.one(namedFile, fileId),
     }),
     fileId: t.exposeID('fileId', { description: 'Id of the image.' }),
   }),
@@ -273,7 +273,7 @@ builder.objectRef<DeltaOf<'codeInterpreter'>>('CodeInterpreterToolCallDelta').im
       type: File,
       nullable: true,
       description: 'An image that the code made.',
-      resolve: ({ imageFileId }, _args, { load }) => (imageFileId ? load.one(fileById, imageFileId) : null),
+      resolve: ({ imageFileId }, _args, { load }) => (imageFileId ? load.one(namedFile, imageFileId) : null),
     }),
     imageFileId: t.exposeID('imageFileId', { nullable: true, description: 'Id of the image.' }),
     ended: t.field({

@@ -183,7 +183,9 @@ createMutation('startRun', {
   validate: StartRunChecked,
   result: { name: 'run', type: Run, description: 'The run, QUEUED.' },
   find: ({ load }, id) => load.one(runById, id),
+  threadOf: ({ threadId }) => threadId,
   async resolve(input, context, id) {
+    checkForClient(input, context);
     const run = await context.rooms.runs.start(context.viewer.projectId, id, await checked(input, context));
     for (const naming of namingsOf(input)) wakeReaders(context, naming);
     return run;
@@ -220,6 +222,25 @@ async function checked(input: StartRunInput, context: Context): Promise<StartRun
     metadata,
     ifBusy,
   };
+}
+
+/** What the types of the input do not say of a page: it speaks for nobody but its user, and sends the model nowhere. */
+function checkForClient({ assistantId, additionalMessages }: StartRunInput, { viewer: { token } }: Context): void {
+  if (!token) return;
+  if (token.assistantIds && !token.assistantIds.includes(assistantId))
+    throw new NotFoundError('assistant', assistantId, ['input', 'assistantId']);
+  additionalMessages.forEach(({ role, content }, i) => {
+    const path = ['input', 'additionalMessages', i];
+    if (role !== 'USER')
+      throw new InvalidInputError('With a client token messages are of the role USER.', [...path, 'role']);
+    content.forEach((part, j) => {
+      if (part.type === 'imageUrl' && !part.url.startsWith('data:'))
+        throw new InvalidInputError('With a client token an image comes with its data URL.', [
+          ...path,
+          ...['content', j, 'imageUrl', 'url'],
+        ]);
+    });
+  });
 }
 
 /** The assistant's settings with the run's own in their place: what the run is started with. */
@@ -269,6 +290,11 @@ function checkToolChoice(choice: ToolChoice, tools: ToolSetting[]): void {
   }
 }
 
+/** Rooms look for a run in the whole project: what a page may not see is not there before they do. */
+const mustBeSeen = async (context: Context, id: string): Promise<void> => {
+  if (context.viewer.token) await runNow(context, id);
+};
+
 const runNow = async ({ load }: Context, id: string) => {
   const run = await load.one(runById, id);
   if (!run) throw new NotFoundError('run', id, ['input', 'runId']);
@@ -299,6 +325,7 @@ mutation('cancelRun', {
   validate: z.object({ runId: text('id', 100) }),
   result: { name: 'run', type: Run, description: 'The run as it is now.' },
   async resolve(input, context) {
+    await mustBeSeen(context, input.runId);
     await context.rooms.runs.cancel(context.viewer.projectId, input.runId);
     return runNow(context, input.runId);
   },
@@ -334,6 +361,7 @@ mutation('submitToolOutputs', {
   }),
   result: { name: 'run', type: Run, description: 'The run as it is now.' },
   async resolve(input, context) {
+    await mustBeSeen(context, input.runId);
     const queued = await context.rooms.runs.submitToolOutputs(context.viewer.projectId, input.runId, input.toolOutputs);
     return queued ?? runNow(context, input.runId);
   },

@@ -1,18 +1,17 @@
 import { z } from 'zod';
-import { Assistant, assistantById } from '../../assistants/schema/assistant.ts';
+import { Assistant, namedAssistant } from '../../assistants/schema/assistant.ts';
 import { ReasoningEffort, ResponseFormatRef, Tool } from '../../assistants/schema/settings.ts';
 import { cursorOf } from '../../events/event.ts';
 import { builder } from '../../graphql/builder.ts';
 import { connectionOf, pageArgs, pageCost } from '../../graphql/connection.ts';
 import type { Context } from '../../graphql/context.ts';
 import { present } from '../../graphql/errors.ts';
-import { type Batch, byId, type Filter, type List } from '../../graphql/load.ts';
+import { byId, type Filter, inThread, type List, ofSeen } from '../../graphql/load.ts';
 import { defineNode } from '../../graphql/node.ts';
 import { text } from '../../graphql/validation.ts';
 import { Message, MessageConnection, runMessages } from '../../threads/schema/message.ts';
 import { Thread, threadById } from '../../threads/schema/thread.ts';
 import { Usage } from '../../usage/schema.ts';
-import type { Usage as UsageValue } from '../../usage/usage.ts';
 import {
   type Run as RunRow,
   type RunConfig,
@@ -23,7 +22,7 @@ import {
 } from '../run.ts';
 import type { StoredRun } from '../runs.ts';
 import { KEPT } from '../rows.ts';
-import { readSettings, type RunSettings } from '../run-settings.ts';
+import { readSettings } from '../run-settings.ts';
 import { RUN_STATUSES, type RunStatus as Status } from '../status.ts';
 import { readUsages } from '../usages.ts';
 import { FunctionToolCall, RunError, RunStep, RunStepConnection, runSteps } from './step.ts';
@@ -124,14 +123,15 @@ export type RunView = StoredRun;
 const reading = {
   except: ['config', 'metadata', ...KEPT],
   extra: '(select coalesce(max(number), 0)::int from event where thread_id = t.thread_id) as "logEnd"',
+  within: inThread,
 };
 export const runById = byId<RunView>('Run', reading);
 const inOrder = { table: 'Run', key: 'id', keyType: 'text', ...reading } as const;
 export const projectRuns: List<RunView> = { name: 'runs', parent: 'projectId', ...inOrder };
 export const threadRuns: List<RunView> = { name: 'thread-runs', parent: 'threadId', ...inOrder };
 const assistantRuns: List<RunView> = { name: 'assistant-runs', parent: 'assistantId', ...inOrder };
-const settings: Batch<string, RunSettings | null> = { name: 'run-settings', read: readSettings };
-const usages: Batch<string, UsageValue> = { name: 'thread-usages', read: readUsages };
+const settings = ofSeen('run-settings', readSettings);
+const usages = ofSeen('thread-usages', readUsages);
 
 export const Run = builder.objectRef<RunView>('Run');
 
@@ -155,7 +155,7 @@ Run.implement({
       type: Assistant,
       nullable: true,
       description: 'The assistant that answers, null when it was deleted.',
-      resolve: ({ assistantId }, _args, { load }) => load.one(assistantById, assistantId),
+      resolve: ({ assistantId }, _args, { load }) => load.one(namedAssistant, assistantId),
     }),
     assistantId: t.exposeID('assistantId', { description: 'Id of the assistant.' }),
     status: t.field({ type: RunStatus, description: 'How far it is.', resolve: visibleStatus }),
@@ -184,8 +184,9 @@ Run.implement({
     instructions: t.string({
       nullable: true,
       description:
-        "System message: the assistant's or the run's own instructions, with additional ones behind. Null when there are none.",
-      resolve: async (run, _args, context) => (await setting('instructions')(run, {}, context)) || null,
+        "System message: the assistant's or the run's own instructions, with additional ones behind. Null when there are none, and for client tokens.",
+      resolve: async (run, _args, context) =>
+        context.viewer.token ? null : (await setting('instructions')(run, {}, context)) || null,
     }),
     tools: t.field({
       type: [Tool],

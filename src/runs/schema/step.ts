@@ -1,9 +1,9 @@
-import { File, fileById } from '../../files/schema.ts';
+import { File, namedFile } from '../../files/schema.ts';
 import { assertNever } from '../../errors.ts';
 import { builder } from '../../graphql/builder.ts';
 import { connectionOf } from '../../graphql/connection.ts';
 import type { Context } from '../../graphql/context.ts';
-import { type Batch, byId, type List } from '../../graphql/load.ts';
+import { byId, inThread, type List, ofSeen } from '../../graphql/load.ts';
 import { defineNode } from '../../graphql/node.ts';
 import { Message, messageById } from '../../threads/schema/message.ts';
 import type {
@@ -41,7 +41,11 @@ export const RunError = builder.objectRef<RunErrorValue>('RunError').implement({
   description: 'Why a run or a step failed.',
   fields: (t) => ({
     code: t.field({ type: RunErrorCode, description: 'The kind of failure.', resolve: ({ code }) => code }),
-    message: t.exposeString('message', { description: 'What happened, for people.' }),
+    message: t.string({
+      description:
+        'What happened, for people. For client tokens what the code means: what model servers say is not meant for pages.',
+      resolve: ({ code, message }, _args, { viewer }) => (viewer.token ? ERROR_CODES[code] : message),
+    }),
   }),
 });
 
@@ -118,7 +122,7 @@ const CodeInterpreterImage = builder.objectRef<{ type: 'image'; fileId: string }
       type: File,
       nullable: true,
       description: 'The image, null when it was deleted.',
-      resolve: ({ fileId }, _args, { load }) => load.one(fileById, fileId),
+      resolve: ({ fileId }, _args, { load }) => load.one(namedFile, fileId),
     }),
     fileId: t.exposeID('fileId', { description: 'Id of the image.' }),
   }),
@@ -161,8 +165,8 @@ export const FileSearchToolCall = builder.objectRef<FileSearchCall>('FileSearchT
   }),
 });
 
-export const stepById = byId<StepRow>('RunStep');
-const partialToolCalls: Batch<string, AnyCall[]> = { name: 'partial-tool-calls', read: readPartialToolCalls };
+export const stepById = byId<StepRow>('RunStep', { within: inThread });
+const partialToolCalls = ofSeen('partial-tool-calls', readPartialToolCalls);
 export const runSteps: List<StepRow> = {
   name: 'steps',
   table: 'RunStep',
@@ -170,6 +174,7 @@ export const runSteps: List<StepRow> = {
   key: 'position',
   keyType: 'int',
   order: 'ASC',
+  within: inThread,
 };
 
 const MessageCreationDetails = builder.objectRef<StepRow>('MessageCreationDetails').implement({

@@ -3,7 +3,7 @@ import { numberOf } from '../../events/event.ts';
 import { last } from '../../events/log.ts';
 import { type Follower, readEvents, type Tail } from '../../events/tail.ts';
 import { builder } from '../../graphql/builder.ts';
-import type { Context } from '../../graphql/context.ts';
+import { type Context, seesThread } from '../../graphql/context.ts';
 import { RequestError } from '../../graphql/errors.ts';
 import { EventSource, Snapshot } from '../../graphql/event-source.ts';
 import { Load } from '../../graphql/load.ts';
@@ -87,12 +87,14 @@ async function followRun(context: Context, runId: string, after: string | null):
 
 async function followThread(context: Context, threadId: string, after: string | null): Promise<AsyncIterable<Item>> {
   const { db, viewer, rooms } = context;
+  const notFound = new RequestError('NOT_FOUND', `No thread found with id '${threadId}'.`);
+  if (!seesThread(context, threadId)) throw notFound;
   const thread = await context.load.one(threadById, threadId);
   // A reader that comes back to a thread which was deleted meanwhile is told so by the event that it missed.
   const known =
     thread ??
     (after !== null && nounOf(threadId) === 'Thread' && (await readTombstone(db, viewer.projectId, threadId)));
-  if (!known) throw new RequestError('NOT_FOUND', `No thread found with id '${threadId}'.`);
+  if (!known) throw notFound;
   const from = after === null ? null : await placeOf(db, threadId, after);
   // Behind ThreadDeleted nothing is left to wait for.
   let ended = !thread && from === (await last(db, threadId));
@@ -105,7 +107,7 @@ async function followThread(context: Context, threadId: string, after: string | 
     }
     // It was deleted after it had been found: its one event says so.
     const [end] = await readEvents(tx, threadId, 0, 1);
-    if (!end) throw new RequestError('NOT_FOUND', `No thread found with id '${threadId}'.`);
+    if (!end) throw notFound;
     ended = true;
     return end;
   };
@@ -132,7 +134,7 @@ function source(
 ): EventSource<Item> {
   const taken = new Snapshot<Delivered>((deliver) =>
     db.tx(async (tx) => {
-      const load = new Load(tx, viewer.projectId);
+      const load = new Load(tx, viewer);
       return deliver(await snapshot(load, tx), load);
     }, 'snapshot'),
   );

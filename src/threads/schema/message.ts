@@ -1,10 +1,10 @@
 import { z } from 'zod';
-import { Assistant, assistantById } from '../../assistants/schema/assistant.ts';
-import { File, fileById } from '../../files/schema.ts';
+import { Assistant, namedAssistant } from '../../assistants/schema/assistant.ts';
+import { File, namedFile } from '../../files/schema.ts';
 import { builder } from '../../graphql/builder.ts';
 import { connectionOf } from '../../graphql/connection.ts';
 import type { Context } from '../../graphql/context.ts';
-import { type Batch, byId, type List } from '../../graphql/load.ts';
+import { byId, inThread, type List, ofSeen } from '../../graphql/load.ts';
 import { defineNode } from '../../graphql/node.ts';
 import { metadata, text } from '../../graphql/validation.ts';
 import { readPartialContents } from '../partial-content.ts';
@@ -79,7 +79,7 @@ builder.objectRef<AnnotationValue & { type: 'fileCitation' }>('FileCitation').im
   description: 'Where a statement was found.',
   interfaces: [Annotation],
   fields: (t) => ({
-    file: t.field({ type: File, ...fileOf, resolve: ({ fileId }, _args, { load }) => load.one(fileById, fileId) }),
+    file: t.field({ type: File, ...fileOf, resolve: ({ fileId }, _args, { load }) => load.one(namedFile, fileId) }),
     fileId: t.exposeID('fileId', { description: 'Id of the file.' }),
     quote: t.exposeString('quote', { description: 'The exact words of the source.' }),
     location: t.field({
@@ -101,7 +101,7 @@ builder.objectRef<AnnotationValue & { type: 'filePath' }>('FilePath').implement(
   description: 'A link to a file that a tool has made.',
   interfaces: [Annotation],
   fields: (t) => ({
-    file: t.field({ type: File, ...fileOf, resolve: ({ fileId }, _args, { load }) => load.one(fileById, fileId) }),
+    file: t.field({ type: File, ...fileOf, resolve: ({ fileId }, _args, { load }) => load.one(namedFile, fileId) }),
     fileId: t.exposeID('fileId', { description: 'Id of the file.' }),
   }),
 });
@@ -137,7 +137,7 @@ const RefusalContent = builder.objectRef<Part<'refusal'>>('RefusalContent').impl
 const ImageFileContent = builder.objectRef<Part<'imageFile'>>('ImageFileContent').implement({
   description: 'An image that is stored here.',
   fields: (t) => ({
-    file: t.field({ type: File, ...fileOf, resolve: ({ fileId }, _args, { load }) => load.one(fileById, fileId) }),
+    file: t.field({ type: File, ...fileOf, resolve: ({ fileId }, _args, { load }) => load.one(namedFile, fileId) }),
     fileId: t.exposeID('fileId', { description: 'Id of the file.' }),
     detail: t.field({
       type: ImageDetail,
@@ -182,7 +182,7 @@ const AttachmentTool = builder.enumType('AttachmentTool', {
 const Attachment = builder.objectRef<AttachmentValue>('Attachment').implement({
   description: "A file that came with a message, for the thread's tools.",
   fields: (t) => ({
-    file: t.field({ type: File, ...fileOf, resolve: ({ fileId }, _args, { load }) => load.one(fileById, fileId) }),
+    file: t.field({ type: File, ...fileOf, resolve: ({ fileId }, _args, { load }) => load.one(namedFile, fileId) }),
     fileId: t.exposeID('fileId', { description: 'Id of the file.' }),
     tools: t.field({ type: [AttachmentTool], description: 'The tools it is for.', resolve: ({ tools }) => tools }),
   }),
@@ -192,9 +192,10 @@ const Attachment = builder.objectRef<AttachmentValue>('Attachment').implement({
 const written = {
   except: ['content'],
   extra: `case when t.status = 'IN_PROGRESS' then null else t.content end as "content"`,
+  within: inThread,
 };
 export const messageById = byId<MessageRow>('Message', written);
-const partialContents: Batch<string, ContentPart[]> = { name: 'partial-contents', read: readPartialContents };
+const partialContents = ofSeen('partial-contents', readPartialContents);
 
 const NOT_SUPERSEDED = "t.incomplete_reason is distinct from 'SUPERSEDED'";
 const inOrder = { table: 'Message', key: 'position', keyType: 'int', where: NOT_SUPERSEDED, ...written } as const;
@@ -232,7 +233,7 @@ export const Message = builder.objectRef<MessageRow>('Message').implement({
       type: Assistant,
       nullable: true,
       description: 'The assistant whose run wrote it; null for messages of callers, and when it was deleted.',
-      resolve: ({ assistantId }, _args, { load }) => (assistantId ? load.one(assistantById, assistantId) : null),
+      resolve: ({ assistantId }, _args, { load }) => (assistantId ? load.one(namedAssistant, assistantId) : null),
     }),
     incompleteDetails: t.field({
       type: MessageIncompleteDetails,

@@ -53,7 +53,7 @@ const ANY: Wanted = { search: null, metadata: null };
 const followThreads = ({ rooms, viewer }: Context, filter: Wanted): Promise<AsyncIterable<Moved>> =>
   rooms.threadHints.follow(viewer.projectId, {
     filter,
-    ids: null,
+    ids: viewer.token && viewer.token.threadIds,
     // Whether a thread that does not fit was in the list before, only a change of it can have made a question.
     tell: ({ id, at, row, changed }) =>
       row || changed || filter === ANY ? { at, threadId: id, thread: row } : null,

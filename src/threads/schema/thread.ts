@@ -10,7 +10,7 @@ import { cursorOf } from '../../events/event.ts';
 import { builder } from '../../graphql/builder.ts';
 import { connectionOf, pageArgs, pageCost } from '../../graphql/connection.ts';
 import { present } from '../../graphql/errors.ts';
-import { byId, type Filter, type List } from '../../graphql/load.ts';
+import { byId, type Filter, type List, type Within } from '../../graphql/load.ts';
 import { createMutation, deleteMutation, mutation } from '../../graphql/mutation.ts';
 import { defineNode } from '../../graphql/node.ts';
 import { metadata, metadataChange, optional, text, unchanged } from '../../graphql/validation.ts';
@@ -34,7 +34,8 @@ declare module '../../graphql/context.ts' {
   }
 }
 
-export const threadById = byId<ThreadView>('Thread', THREAD_VIEW);
+const within: Within = (threadIds) => `t.id = any(${threadIds})`;
+export const threadById = byId<ThreadView>('Thread', { ...THREAD_VIEW, within });
 const projectThreads: List<ThreadView> = {
   name: 'threads',
   table: 'Thread',
@@ -42,6 +43,7 @@ const projectThreads: List<ThreadView> = {
   key: 'id',
   keyType: 'text',
   ...THREAD_VIEW,
+  within,
 };
 
 export const Thread = builder.objectRef<ThreadView>('Thread').implement({

@@ -1,7 +1,7 @@
 import { builder } from '../../graphql/builder.ts';
-import type { Batch, Load } from '../../graphql/load.ts';
+import { type Load, ofSeen } from '../../graphql/load.ts';
 import { number } from '../../graphql/validation.ts';
-import { type QuotedText, type QuotePlace, readQuoted } from '../extracted-text.ts';
+import { type QuotedText, readQuoted } from '../extracted-text.ts';
 import type { SourceLocation } from '../location.ts';
 
 /** UTF-16 units that are read on one side of a quote. */
@@ -20,7 +20,7 @@ export const CitationSource = builder.objectRef<QuotedText>('CitationSource').im
   }),
 });
 
-const quoted: Batch<QuotePlace, QuotedText | null> = { name: 'quoted-texts', read: readQuoted };
+const quoted = ofSeen('quoted-texts', readQuoted);
 
 type Args = Parameters<Parameters<typeof builder.queryField>[1]>[0]['arg'];
 

@@ -50,6 +50,7 @@ export const vectorStoreFileBatchById = byId<BatchRow>('VectorStoreFileBatch', {
 
 const countsBy = (name: string, column: string): Batch<string, Counts> => ({
   name,
+  clients: false,
   async read(q, projectId, ids) {
     const rows = await q.query<{ id: string; counts: Counts }>({
       name,
@@ -63,7 +64,7 @@ where f.${column} = any($1) and f.project_id = $2 group by 1`,
 });
 export const countsOfStore = countsBy('vector-store-counts', 'vector_store_id');
 const countsOfBatch = countsBy('vector-store-batch-counts', 'batch_id');
-const texts: Batch<TextRange, string | null> = { name: 'extracted-texts', read: readTexts };
+const texts: Batch<TextRange, string | null> = { name: 'extracted-texts', clients: false, read: readTexts };
 
 const enumOf = <Value extends string>(name: string, description: string, values: Record<Value, string>) =>
   builder.enumType(name, {
