@@ -5,6 +5,7 @@ import v8 from 'node:v8';
 import vm from 'node:vm';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import WebSocket from 'ws';
+import { CreateClientTokenDocument } from '../../src/generated/graphql/graphql.ts';
 import { live, openStage, says, type LiveScene, type Stage } from '../engine/stage.ts';
 import { delta, finish } from '../llm/model-server.ts';
 
@@ -77,15 +78,16 @@ async function leavesNothing(): Promise<void> {
 }
 
 /** A socket that has said who it is. */
-async function socket(): Promise<WebSocket> {
+async function socket(key = stage.app.key): Promise<WebSocket> {
   const ws = new WebSocket(`${stage.app.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws');
   await once(ws, 'open');
-  ws.send(JSON.stringify({ type: 'connection_init', payload: { Authorization: `Bearer ${stage.app.key}` } }));
+  ws.send(JSON.stringify({ type: 'connection_init', payload: { Authorization: `Bearer ${key}` } }));
   await once(ws, 'message');
   return ws;
 }
 
-const sockets = (count = SOCKETS): Promise<WebSocket[]> => Promise.all(Array.from({ length: count }, () => socket()));
+const sockets = (count = SOCKETS, key?: string): Promise<WebSocket[]> =>
+  Promise.all(Array.from({ length: count }, () => socket(key)));
 
 const subscribe = (ws: WebSocket, id: number, variables: object, query = QUERY): void =>
   ws.send(JSON.stringify({ id: String(id), type: 'subscribe', payload: { query, variables } }));
@@ -257,6 +259,31 @@ describe('a thousand subscriptions leave no listener, timer or socket', () => {
       for (const ws of all) ws.terminate();
       await leavesNothing();
     }
+  });
+
+  test('when they are opened with a client token that is still good', async () => {
+    const { createClientToken } = await stage.app.query(CreateClientTokenDocument, {
+      input: { threadIds: [run.threadId], scopes: ['READ'] },
+    });
+    const all = await sockets(SOCKETS, createClientToken.token!);
+    for (let i = 0; i < THOUSAND; i++)
+      subscribe(all[i % SOCKETS]!, i, { runId: run.runId, after: run.cursor }, i % 2 ? QUERY : LIST);
+    const stream = http.request(`${stage.app.url}/graphql`, {
+      method: 'POST',
+      agent: false,
+      headers: {
+        'content-type': 'application/json',
+        accept: 'text/event-stream',
+        authorization: `Bearer ${createClientToken.token}`,
+      },
+    });
+    stream.on('error', () => {}); // of being destroyed
+    stream.end(JSON.stringify({ query: LIST }));
+    await vi.waitFor(() => expect(counts().followers).toBe(THOUSAND + 1), { timeout: 15_000, interval: 20 });
+    stream.destroy();
+    for (const ws of all) ws.terminate();
+    // Their time would go on for an hour.
+    await leavesNothing();
   });
 
   test('and no memory', async () => {
