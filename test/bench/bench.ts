@@ -8,9 +8,10 @@ import { across, claims, crowd } from './cluster.ts';
 import { cpuMs, postgresCpuMs, rssMb, run, type Running } from './processes.ts';
 import { median, quantile } from './quantile.ts';
 import { nestedRead, longThread } from './reads.ts';
+import { ingestion, searching } from './retrieval.ts';
 
 // `npm run bench [part …]`: see README.md beside this file for what is measured. Parts: first, fast, many, most,
-// reads, claims, across, crowd.
+// reads, claims, across, crowd, ingest, search.
 
 const here = (name: string) => new URL(name, import.meta.url).pathname;
 const SERVER = process.env.TEST_DATABASE_URL || 'postgres://postgres@127.0.0.1:5432/postgres';
@@ -26,15 +27,13 @@ interface Measured {
 }
 
 async function main(): Promise<void> {
-  const names = ['floor', 'skein', 'cluster'].map((name) => `skein_bench_${name}_${randomBytes(4).toString('hex')}`);
+  const names = ['floor', 'skein', 'cluster', 'retrieval'].map((name) => `skein_bench_${name}_${randomBytes(4).toString('hex')}`);
   const admin = new pg.Client({ connectionString: SERVER });
   await admin.connect();
   for (const name of names) await admin.query(`create database ${name}`);
-  const [floorUrl, skeinUrl, clusterUrl] = names.map((name) => Object.assign(new URL(SERVER), { pathname: `/${name}` }).href) as [
-    string,
-    string,
-    string,
-  ];
+  const [floorUrl, skeinUrl, clusterUrl, retrievalUrl] = names.map(
+    (name) => Object.assign(new URL(SERVER), { pathname: `/${name}` }).href,
+  ) as [string, string, string, string];
   const dataDir = mkdtempSync(join(tmpdir(), 'skein-bench-'));
   const key = `sk-bench-${randomBytes(16).toString('hex')}`;
   const running: Running[] = [];
@@ -93,6 +92,9 @@ async function main(): Promise<void> {
     if (wants('claims')) await claims(cluster);
     if (wants('across')) await across(cluster);
     if (wants('crowd')) await crowd(cluster);
+    const retrieval = { databaseUrl: retrievalUrl, key, main: here('../../src/main.ts') };
+    if (wants('ingest')) await ingestion(retrieval);
+    if (wants('search')) await searching(retrieval);
     console.log(
       `memory at the end: skein ${rssMb(skeinProcess.pid).toFixed(0)} MB, floor ${rssMb(floorProcess.pid).toFixed(0)} MB`,
     );

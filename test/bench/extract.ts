@@ -1,5 +1,5 @@
-// How fast documents become text and text becomes chunks: `node test/bench/extract.ts`. Each format is made from the same
-// words, read by the process that reads uploads, and timed with and without chunking; the process is warm.
+// How fast documents become text and text becomes chunks: a part of `npm run bench -- ingest`. Each format is made from the
+// same words, read by the process that reads uploads, and timed with and without chunking; the process is warm.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -81,45 +81,48 @@ const FORMATS: readonly [name: string, make: () => string | Uint8Array | Promise
   ['paper.pdf', pdf],
 ];
 
-const folder = mkdtempSync(join(tmpdir(), 'skein-bench-'));
-const extractor = createExtractor({ logger: pino({ level: 'silent' }) });
-console.log('format        file KB  text KB  chunks  extract ms  MB/s of text  + chunking ms  MB/s of text');
-try {
-  for (const [filename, make] of FORMATS) {
-    const bytes = await make();
-    const path = join(folder, filename);
-    writeFileSync(path, bytes);
-    const time = async (chunked: boolean) => {
-      const taken: number[] = [];
-      let characters = 0;
-      let chunks = 0;
-      for (let round = 0; round <= ROUNDS; round++) {
-        const started = performance.now();
-        const chunking = chunked ? DEFAULT_CHUNKING : undefined;
-        const result = await extractor.extract({ path, filename, contentType: null, ...(chunking && { chunking }) });
-        if (!result.ok) throw new Error(`${filename}: ${result.message}`);
-        if (round > 0) taken.push(performance.now() - started); // the first one warms up
-        characters = Buffer.byteLength(result.text);
-        chunks = result.chunks.length;
-      }
-      return { ms: taken.sort((a, b) => a - b)[ROUNDS >> 1] as number, characters, chunks };
-    };
-    const plain = await time(false);
-    const both = await time(true);
-    const rate = (ms: number): string => (plain.characters / 1e3 / ms).toFixed(1);
-    console.log(
-      filename.padEnd(12),
-      String(Math.round(Buffer.byteLength(bytes) / 1e3)).padStart(8),
-      String(Math.round(plain.characters / 1e3)).padStart(8),
-      String(both.chunks).padStart(7),
-      plain.ms.toFixed(1).padStart(11),
-      rate(plain.ms).padStart(13),
-      both.ms.toFixed(1).padStart(14),
-      rate(both.ms).padStart(13),
-    );
+/** Prints how fast each format becomes text, and text passages. */
+export async function extractionRates(): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'skein-bench-'));
+  const extractor = createExtractor({ logger: pino({ level: 'silent' }) });
+  console.log('format        file KB  text KB  chunks  extract ms  MB/s of text  + chunking ms  MB/s of text');
+  try {
+    for (const [filename, make] of FORMATS) {
+      const bytes = await make();
+      const path = join(folder, filename);
+      writeFileSync(path, bytes);
+      const time = async (chunked: boolean) => {
+        const taken: number[] = [];
+        let characters = 0;
+        let chunks = 0;
+        for (let round = 0; round <= ROUNDS; round++) {
+          const started = performance.now();
+          const chunking = chunked ? DEFAULT_CHUNKING : undefined;
+          const result = await extractor.extract({ path, filename, contentType: null, ...(chunking && { chunking }) });
+          if (!result.ok) throw new Error(`${filename}: ${result.message}`);
+          if (round > 0) taken.push(performance.now() - started); // the first one warms up
+          characters = Buffer.byteLength(result.text);
+          chunks = result.chunks.length;
+        }
+        return { ms: taken.sort((a, b) => a - b)[ROUNDS >> 1] as number, characters, chunks };
+      };
+      const plain = await time(false);
+      const both = await time(true);
+      const rate = (ms: number): string => (plain.characters / 1e3 / ms).toFixed(1);
+      console.log(
+        filename.padEnd(12),
+        String(Math.round(Buffer.byteLength(bytes) / 1e3)).padStart(8),
+        String(Math.round(plain.characters / 1e3)).padStart(8),
+        String(both.chunks).padStart(7),
+        plain.ms.toFixed(1).padStart(11),
+        rate(plain.ms).padStart(13),
+        both.ms.toFixed(1).padStart(14),
+        rate(both.ms).padStart(13),
+      );
+    }
+    console.log(`peak memory of the reading process: ${Math.round(extractor.peakMemory / 2 ** 20)} MB`);
+  } finally {
+    await extractor.close();
+    rmSync(folder, { recursive: true });
   }
-  console.log(`peak memory of the reading process: ${Math.round(extractor.peakMemory / 2 ** 20)} MB`);
-} finally {
-  await extractor.close();
-  rmSync(folder, { recursive: true });
 }

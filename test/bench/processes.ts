@@ -50,6 +50,14 @@ export function cpuMs(pid: number): number {
   return ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS_PER_SECOND;
 }
 
+/** The same of the processes that a process has started and that still run. */
+export function childrenCpuMs(pid: number): number {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+    .split(' ')
+    .filter(Boolean)
+    .reduce((sum, child) => sum + cpuMs(Number(child)) + childrenCpuMs(Number(child)), 0);
+}
+
 /** The same of PostgreSQL: its processes for our databases and those that write for all, but nobody else's. */
 export function postgresCpuMs(): number {
   let sum = 0;
