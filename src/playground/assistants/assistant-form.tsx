@@ -27,7 +27,7 @@ interface AssistantFormProps {
   viewer: ViewerQuery['viewer'] | null;
   models: ViewerQuery['models'];
   modelsProblem: string | null;
-  /** Said once, after it was made. */
+  /** Whether it was made just now, as it is drawn for the first time. */
   justMade: boolean;
   made(id: string): void;
   deleted(): void;

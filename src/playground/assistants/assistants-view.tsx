@@ -1,5 +1,5 @@
 import { Code2, Plus, Search } from 'lucide-react';
-import { useDeferredValue, useState } from 'react';
+import { useDeferredValue, useEffect, useState } from 'react';
 import { AssistantDocument, type AssistantPartsFragment, AssistantsDocument, ViewerDocument } from 'skein/client';
 import { useQuery } from 'urql';
 import { Button } from '../parts/button.tsx';
@@ -44,7 +44,7 @@ export function AssistantsView({ assistantId }: { assistantId: string | null }) 
         {assistantId === null ? (
           <p className={listStyles.none}>Choose an assistant to change it, or make a new one.</p>
         ) : (
-          <Editor key={assistantId} assistantId={assistantId} justMade={justMade === assistantId} made={made} />
+          <Editor key={assistantId} assistantId={assistantId} justMade={justMade === assistantId} seen={() => setJustMade(null)} made={made} />
         )}
       </SplitView>
     </div>
@@ -99,14 +99,20 @@ function AssistantLink({ assistant, current }: { assistant: AssistantPartsFragme
 interface EditorProps {
   assistantId: string;
   justMade: boolean;
+  /** That it was made is said once. */
+  seen(): void;
   made(id: string): void;
 }
 
-function Editor({ assistantId, justMade, made }: EditorProps) {
+function Editor({ assistantId, justMade, seen, made }: EditorProps) {
   const isNew = assistantId === NEW;
   const [server] = useQuery({ query: ViewerDocument });
   const [{ data, error }] = useQuery({ query: AssistantDocument, variables: { id: assistantId }, pause: isNew });
   const assistant = data?.assistant ?? null;
+  const told = justMade && assistant !== null;
+  useEffect(() => {
+    if (told) seen();
+  }, [told]);
   if (error) return <Notice kind="danger">{reasonOf(error)}</Notice>;
   if (server.fetching || (!isNew && !data)) return <p className={listStyles.none}>Loading…</p>;
   if (!isNew && !assistant) return <p className={listStyles.none}>There is no assistant with this id. It may have been deleted.</p>;

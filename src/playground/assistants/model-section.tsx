@@ -27,7 +27,7 @@ interface ModelSectionProps extends FormParts {
 /** Which model answers, and how freely. */
 export function ModelSection({ draft, change, problemAt, models, modelsProblem }: ModelSectionProps) {
   return (
-    <FormSection title="Model">
+    <FormSection title="How it answers">
       <ModelField value={draft.model} change={(model) => change({ model })} problem={problemAt('model')} models={models} modelsProblem={modelsProblem} />
       <div className={styles.row}>
         <FormField
