@@ -49,7 +49,7 @@ export interface ConversationStore extends Store<ConversationState> {
 export interface Reach {
   subscribe: Subscribe;
   request: Request;
-  /** How many older messages make a page. Default 50, at most 100. */
+  /** How many older messages, or threads, make a page. Default 30; much more is over the server's limit of cost. */
   pageSize?: number;
 }
 
@@ -77,7 +77,7 @@ export const followRun = (reach: Reach, runId: string, from?: Conversation): Con
 let lastPending = 0;
 
 function createConversationStore<Result, Variables>(
-  { subscribe, request, pageSize = 50 }: Reach,
+  { subscribe, request, pageSize = 30 }: Reach,
   threadId: string | null,
   from: Conversation | undefined,
   followed: Followed<Result, Variables>,
