@@ -110,7 +110,7 @@ describe('the packed client', () => {
   });
 });
 
-describe('a fresh project', () => {
+describe('a fresh project', { timeout: 60_000 }, () => {
   let skein: TestSkein;
   beforeAll(async () => {
     skein = await startSkein();
