@@ -35,6 +35,15 @@ export function Shell({ operations, leave }: ShellProps) {
     inspect((now) => (now?.tab === 'operations' ? now : null));
   }, [route]);
 
+  // What is dropped beside the places for it would open in the page's stead.
+  useEffect(() => {
+    const keep = (event: DragEvent) => event.preventDefault();
+    for (const type of ['dragover', 'drop'] as const) addEventListener(type, keep);
+    return () => {
+      for (const type of ['dragover', 'drop'] as const) removeEventListener(type, keep);
+    };
+  }, []);
+
   const sidebar = <Sidebar route={route} leave={leave} />;
   return (
     <InspectorContext value={inspector}>

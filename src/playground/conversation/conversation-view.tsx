@@ -9,7 +9,7 @@ import { IngestionProgress } from '../files/ingestion-progress.tsx';
 import { Composer } from './composer.tsx';
 import { ConversationList } from './conversation-list.tsx';
 import styles from './conversation-view.module.css';
-import { DropArea } from './drop-area.tsx';
+import { DropArea } from '../parts/drop-area.tsx';
 import { type Entry, entriesOf } from './entries.ts';
 import { MessageView } from './message-view.tsx';
 import { PendingView } from './pending-view.tsx';

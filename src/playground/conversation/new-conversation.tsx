@@ -10,7 +10,7 @@ import { PageHeader } from '../parts/page-header.tsx';
 import { go } from '../route.ts';
 import mark from '../skein.svg';
 import { Composer } from './composer.tsx';
-import { DropArea } from './drop-area.tsx';
+import { DropArea } from '../parts/drop-area.tsx';
 import styles from './new-conversation.module.css';
 import { titleFrom } from './title.ts';
 import { messageOf, useAttachments } from './use-attachments.ts';

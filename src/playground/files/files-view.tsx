@@ -2,7 +2,7 @@ import { Check, Copy, Download, Trash2 } from 'lucide-react';
 import { useRef, useState } from 'react';
 import { DeleteFileDocument, type FilePartsFragment, type FilePurpose, FilesDocument, FileWithLinkDocument } from 'skein/client';
 import { useAction, useSkein } from 'skein/react';
-import { DropArea } from '../conversation/drop-area.tsx';
+import { DropArea } from '../parts/drop-area.tsx';
 import { IconButton } from '../parts/button.tsx';
 import { ConfirmDialog } from '../parts/confirm-dialog.tsx';
 import { FormField } from '../parts/form-field.tsx';

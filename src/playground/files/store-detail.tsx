@@ -3,7 +3,7 @@ import { type ReactNode, useState } from 'react';
 import { DeleteVectorStoreDocument, FollowVectorStoreDocument, VectorStoreDocument, type VectorStorePartsFragment } from 'skein/client';
 import { useAction } from 'skein/react';
 import { useQuery, useSubscription } from 'urql';
-import { DropArea } from '../conversation/drop-area.tsx';
+import { DropArea } from '../parts/drop-area.tsx';
 import { Button } from '../parts/button.tsx';
 import { ConfirmDialog } from '../parts/confirm-dialog.tsx';
 import { countInWords, sizeInWords } from '../parts/in-words.ts';

@@ -1,5 +1,5 @@
 import { type DragEvent, type ReactNode, useState } from 'react';
-import styles from './conversation-view.module.css';
+import styles from './drop-area.module.css';
 
 interface DropAreaProps {
   drop: (files: Iterable<File>) => void;
