@@ -42,7 +42,7 @@ export function FileFacts({ file, purpose = false }: { file: FilePartsFragment; 
         <span>{typeInWords(file.contentType)}</span>
         <span>{sizeInWords(file.bytes)}</span>
         <span>
-          stored <Moment at={file.createdAt} />
+          <Moment at={file.createdAt} />
         </span>
         {purpose && <span>{SHORT[file.purpose]}</span>}
         {file.expiresAt && (
