@@ -1,6 +1,6 @@
 import type { TypedDocumentNode } from '@graphql-typed-document-node/core';
 import type { Subscribe } from './connection.ts';
-import { mayPass, type SkeinError } from './skein-error.ts';
+import { isRefusal, mayPass, type SkeinError } from './skein-error.ts';
 
 /**
  * connecting: nothing has come yet. live: what happens comes as it happens. reconnecting: the connection is lost, and
@@ -72,7 +72,7 @@ export function follow<Result, Variables, Event>(options: FollowOptions<Result, 
     if (openSince !== null && Date.now() - openSince > LONGEST_MS) failures = 0;
     openSince = null;
     // A token that is no good any more may be followed by one that is; two in a row that are not are the last.
-    if (error.code === 'CLOSED_4401') refusals += 1;
+    if (isRefusal(error)) refusals += 1;
     if (refusals > 1 || !mayPass(error)) {
       onStatus('ended', error);
       return;

@@ -28,10 +28,15 @@ export function errorOf(errors: readonly SentError[]): SkeinError {
 const PASSING = new Set(['INTERNAL', 'LIMIT_EXCEEDED', 'HINTS_LOST', 'UNREACHABLE']);
 /**
  * Close codes that would come again: a request that is no good (4400), a key that is revoked (4403), a protocol that is
- * not spoken (4406), a message that is too large (1009). 4401 is not here: whoever makes tokens may make another.
+ * not spoken (4406), a message that is too large (1009).
  */
 const LASTING = new Set(['CLOSED_4400', 'CLOSED_4403', 'CLOSED_4406', 'CLOSED_1009']);
 
+/** The token was not taken, or its time is over: whoever makes tokens may make another. */
+const REFUSALS = new Set(['CLOSED_4401', 'CLOSED_4419', 'TOKEN_EXPIRED']);
+
+export const isRefusal = ({ code }: SkeinError): boolean => REFUSALS.has(code);
+
 /** Whether it is worth trying again. */
 export const mayPass = ({ code }: SkeinError): boolean =>
-  PASSING.has(code) || (code.startsWith('CLOSED_') && !LASTING.has(code));
+  PASSING.has(code) || REFUSALS.has(code) || (code.startsWith('CLOSED_') && !LASTING.has(code));

@@ -175,6 +175,70 @@ describe('a token', () => {
   });
 });
 
+describe('a client token', () => {
+  /** Lets in whoever has a token, and sends the old one away once: later it lets nobody in with it. */
+  async function doorkeeper(): Promise<{ url: string; close(): void }> {
+    const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+    await once(server, 'listening');
+    let over = false;
+    server.on('connection', (socket) => {
+      let old = false;
+      socket.on('message', (data) => {
+        const { type, payload } = JSON.parse(String(data)) as { type: string; payload?: { Authorization?: string } };
+        if (type === 'connection_init') {
+          old = payload?.Authorization === 'Bearer old';
+          if (old && over) socket.close(4419, 'The token has expired');
+          else socket.send('{"type":"connection_ack"}');
+        }
+        if (type !== 'subscribe' || !old) return;
+        over = true;
+        socket.close(4419, 'The token has expired');
+      });
+    });
+    const { port } = server.address() as AddressInfo;
+    return { url: `http://127.0.0.1:${port}/graphql`, close: () => server.close() };
+  }
+
+  async function statusesWith(token: Token, until: (statuses: readonly string[]) => boolean) {
+    const { url, close } = await doorkeeper();
+    const connection = connect({ url, token });
+    const statuses: FollowStatus[] = [];
+    let last: SkeinError | null = null;
+    const stop = follow({
+      subscribe: connection.subscribe,
+      document: FollowRunDocument,
+      variables: (after) => ({ runId: 'run_1', after }),
+      eventOf: ({ runEvents }) => runEvents,
+      cursorOf: ({ cursor }) => cursor,
+      onEvent: () => expect.unreachable(),
+      onStatus(status, error) {
+        statuses.push(status);
+        last = error;
+      },
+    });
+    await vi.waitFor(() => expect(until(statuses)).toBe(true), { timeout: 10_000 });
+    stop();
+    connection.close();
+    close();
+    return { statuses, last };
+  }
+
+  test('whose time is over is followed by another', async () => {
+    const tokens = ['old', 'new'];
+    const { statuses } = await statusesWith(
+      () => tokens.shift()!,
+      (seen) => seen.filter((status) => status === 'live').length === 2,
+    );
+    expect(statuses).toEqual(['connecting', 'live', 'reconnecting', 'live']);
+  });
+
+  test('whose time is over and that nobody replaces is the end', async () => {
+    const { statuses, last } = await statusesWith('old', (seen) => seen.at(-1) === 'ended');
+    expect(statuses).toEqual(['connecting', 'live', 'reconnecting', 'ended']);
+    expect(last).toMatchObject({ code: 'CLOSED_4419', message: 'The token has expired' });
+  });
+});
+
 describe.concurrent('a server that is there no more', () => {
   test('and takes no pings is noticed, and sought again', { timeout: 40_000 }, async () => {
     const wire = await newWire();
