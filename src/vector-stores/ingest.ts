@@ -35,6 +35,7 @@ export const fileLeases = (options: Pick<IngestOptions, 'db' | 'owner' | 'leaseM
     leaseMs: options.leaseMs,
     table: 'vector_store_file',
     ready: `status = 'IN_PROGRESS' and (retry_at is null or retry_at <= now())`,
+    order: 'turn, id',
     // Who cancels a file takes it away from its reader, who keeps nothing.
     stop: 'false',
     set: 'lost = t.lost + c.taken_over::int',

@@ -54,6 +54,14 @@ values ($1, $2, $3, $4, $5, now(), now(), ${EXPIRES('$5::integer')})`,
 }
 
 /**
+ * SQL: the turn from which on files that are added to a store are read. Stores take turns: the first file behind those of
+ * the store that wait already, and never before those of others that have waited longest.
+ */
+const firstTurn = (store: string): string => `greatest(
+  (select max(p.turn) + 1 from vector_store_file p where p.vector_store_id = ${store} and p.status = 'IN_PROGRESS' and p.owner is null),
+  (select min(p.turn) from vector_store_file p where p.status = 'IN_PROGRESS' and p.owner is null), 0)`;
+
+/**
  * Adds files to a store, or has them read again: those that had failed or were cancelled, and those that are to be cut
  * in another way. A file that is there already takes the new attributes.
  */
@@ -79,14 +87,15 @@ export async function insertFiles(
   select w.*, f.filename from jsonb_to_recordset($3) as w(id text, file_id text, attributes jsonb, chunking jsonb)
   join file f on f.id = w.file_id and f.project_id = $2 and (f.expires_at is null or f.expires_at > now())
   order by f.id for key share of f
-)
+), place as materialized (select ${firstTurn('$1')} as first)
 insert into vector_store_file as t
-  (id, project_id, vector_store_id, file_id, batch_id, filename, status, attributes, chunking, created_at)
-select id, $2, $1, file_id, $4, filename, 'IN_PROGRESS', attributes, chunking, now() from wanted order by file_id
+  (id, project_id, vector_store_id, file_id, batch_id, filename, status, attributes, chunking, created_at, turn)
+select id, $2, $1, file_id, $4, filename, 'IN_PROGRESS', attributes, chunking, now(),
+  first + (row_number() over (order by id))::integer - 1 from wanted, place order by file_id
 on conflict (vector_store_id, file_id) do update set batch_id = coalesce(excluded.batch_id, t.batch_id),
   attributes = excluded.attributes, chunking = excluded.chunking,
   ${anew('status', `'IN_PROGRESS'`)}, ${anew('last_error', 'null')}, ${anew('failures', '0')}, ${anew('lost', '0')},
-  ${anew('retry_at', 'null')}, ${anew('chunks', '0')}, ${anew('usage_bytes', '0')},
+  ${anew('retry_at', 'null')}, ${anew('chunks', '0')}, ${anew('usage_bytes', '0')}, ${anew('turn', 'excluded.turn')},
   ${anew('owner', 'null')}, ${anew('lease_until', 'null')}
 returning file_id as "fileId"`,
     values: [storeId, projectId, JSON.stringify(rows), batchId],
@@ -162,11 +171,14 @@ export function attachToThread(tx: Tx, projectId: string, threadId: string, file
   join file f on f.id = w.file_id and f.project_id = $1 order by f.id for key share of f
 )
 insert into vector_store_file as t
-  (id, project_id, vector_store_id, file_id, filename, status, attributes, chunking, created_at)
-select w.id, $1, s.id, w.file_id, w.filename, 'IN_PROGRESS', '{}', $5, now()
-from wanted w, (select id from known union all select id from made) s order by w.file_id
+  (id, project_id, vector_store_id, file_id, filename, status, attributes, chunking, created_at, turn)
+select w.id, $1, s.id, w.file_id, w.filename, 'IN_PROGRESS', '{}', $5, now(),
+  s.first + (row_number() over (order by w.id))::integer - 1
+from wanted w, (
+  select own.id, ${firstTurn('own.id')} as first from (select id from known union all select id from made) own
+) s order by w.file_id
 on conflict (vector_store_id, file_id) do update set status = 'IN_PROGRESS', last_error = null, failures = 0, lost = 0,
-  retry_at = null, ${RELEASED} where t.status in ('FAILED', 'CANCELLED')`,
+  retry_at = null, turn = excluded.turn, ${RELEASED} where t.status in ('FAILED', 'CANCELLED')`,
     values: [projectId, threadId, JSON.stringify(rows), mintId('VectorStore'), JSON.stringify(DEFAULT_CHUNKING)],
   });
   const store = `s.id = (select t.tool_resources #>> '{fileSearch,vectorStoreIds,0}' from thread t where t.id = $1)`;

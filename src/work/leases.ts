@@ -12,8 +12,8 @@ export interface Leases<Columns = unknown> {
   readonly leaseMs: number;
   /**
    * Takes up to `limit` rows that nobody holds and that are ready, and those whose owner has let its lease run out.
-   * Oldest first; rows that another worker is just taking are passed over. Part of the transaction that begins with
-   * what was claimed.
+   * In the order of their turns; rows that another worker is just taking are passed over. Part of the transaction that
+   * begins with what was claimed.
    */
   claim(tx: Tx, limit: number): Promise<(Claim & Columns)[]>;
   /** Prolongs the leases; the answer names those still held, and which of them somebody wants stopped. */
@@ -58,6 +58,8 @@ export interface LeaseOptions {
   table: 'run' | 'vector_store_file';
   /** SQL over the table: rows that `$2`, the worker, may work on when nobody holds them. Implies a partial index. */
   ready: string;
+  /** Columns by which rows take their turn, the lowest first; that of their ids unless it is said otherwise. */
+  order?: string;
   /** SQL over the table: true when somebody asks the owner to stop. */
   stop: string;
   /** SQL over the table (as `t`, with `c.taken_over`): what a claim sets beside the lease. */
@@ -67,7 +69,7 @@ export interface LeaseOptions {
 }
 
 export function createLeases<Columns>(options: LeaseOptions): Leases<Columns> {
-  const { db, owner, leaseMs, table, ready, stop, set, returning } = options;
+  const { db, owner, leaseMs, table, ready, order = 'id', stop, set, returning } = options;
   const until = `now() + ${leaseMs} * interval '1 millisecond'`;
   const query = <Row>(q: Queryable, name: string, text: string, values: unknown[]) =>
     q.query<Row>({ name: `${table}-${name}`, text, values });
@@ -81,7 +83,7 @@ export function createLeases<Columns>(options: LeaseOptions): Leases<Columns> {
         `with c as (
   select id as claimed, owner is not null as taken_over from ${table}
   where (owner is null and ${ready}) or (owner is not null and lease_until < now())
-  order by id limit $1 for update skip locked
+  order by ${order} limit $1 for update skip locked
 )
 update ${table} t set owner = $2, epoch = t.epoch + 1, lease_until = ${until}, ${set}
 from c where t.id = c.claimed returning t.epoch, c.taken_over as "takenOver", ${returning}`,

@@ -359,6 +359,21 @@ describe('a file in a store', () => {
   });
 });
 
+test('stores take turns: a large batch does not keep one file of another store waiting', async () => {
+  const held = model.hold();
+  const [large, small] = [await shelf.store(), await shelf.store()];
+  await shelf.add(large, named(await uploads(...Array.from({ length: 30 }, (_, i) => `large${i}`))));
+  await held;
+  await shelf.add(small, named(await uploads('small1', 'small2')));
+  const before = model.asked.length;
+  model.release();
+  await shelf.settled(large);
+  await shelf.settled(small);
+  const order = model.asked.slice(before).flat();
+  for (const word of ['small1', 'small2']) expect(order.findIndex((asked) => asked.includes(word))).toBeLessThan(8);
+  expect(order.length).toBeGreaterThanOrEqual(28);
+});
+
 describe('a model server', () => {
   const no = (status: number) => answerWith({ error: { message: 'not now' } }, status, { 'retry-after-ms': '1' });
 

@@ -39,7 +39,7 @@ const projectStores: List<StoreView> = {
 
 const OF_A_STORE = `exists (select from vector_store s where s.id = t.vector_store_id and ${storeIsThere('s')})`;
 const fileReading = {
-  except: ['failures', 'lost', 'retryAt', 'indexedEpoch', 'owner', 'epoch', 'leaseUntil', 'chunks'],
+  except: ['turn', 'failures', 'lost', 'retryAt', 'indexedEpoch', 'owner', 'epoch', 'leaseUntil', 'chunks'],
   where: OF_A_STORE,
 };
 export const vectorStoreFileById = byId<FileRow>('VectorStoreFile', fileReading);
