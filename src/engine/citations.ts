@@ -1,3 +1,4 @@
+import { SENTENCE } from '../llm/sentences.ts';
 import type { RunStep } from '../runs/run.ts';
 import type { Annotation } from '../threads/message.ts';
 import type { FileSearchCall, FileSearchResult } from '../tools/tool.ts';
@@ -109,8 +110,6 @@ function quote({ text, location, pages }: FileSearchResult, said: string): Pick<
 }
 
 const countLines = (text: string): number => text.split('\n').length - 1;
-
-const SENTENCE = /[^\n.!?。！？]*(?:[.!?](?!\s)[^\n.!?。！？]*)*(?:[.!?。！？]+(?=\s|$)|[。！？]|\n|$)/gu;
 
 /** Range of the sentence that has most of the words; the first ones when none has any. */
 function bestSentence(text: string, words: ReadonlySet<string>): [start: number, end: number] {

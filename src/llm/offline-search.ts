@@ -1,7 +1,8 @@
+import { SENTENCE } from './sentences.ts';
+
 /** How search results come to a model: each passage below a line that begins with its marker. */
 const PASSAGE = /(?:^|\n\n)(?=【\d+:\d+†)/;
 const MARKER = /^【\d+:\d+†[^】]*】/;
-const SENTENCE = /[^\n.!?。！？]*(?:[.!?](?!\s)[^\n.!?。！？]*)*(?:[.!?]+(?=\s|$)|[。！？]|\n|$)/gu;
 
 const MOST_SENTENCES = 3;
 const LONGEST_SENTENCE = 400;
@@ -41,7 +42,7 @@ function sentencesOf(passage: string): Sentence[] {
   const [marker] = MARKER.exec(passage)!;
   const text = passage.slice(passage.indexOf('\n') + 1);
   return [...text.matchAll(SENTENCE)].flatMap(([sentence]) => {
-    const trimmed = sentence.replace(/^[\s#>*|-]+/, '').trim();
+    const trimmed = sentence.replaceAll('**', '').replace(/^[\s#>*|-]+/, '').replace(/\s*\n\s*/g, ' ').trim();
     const words = wordsOf(trimmed);
     if (words.size < 3 || trimmed.length > LONGEST_SENTENCE) return [];
     return [{ text: trimmed, marker, words }];

@@ -152,6 +152,26 @@ describe('a quote', () => {
     }
   });
 
+  test('goes on over the end of a line that breaks in the middle of a sentence, and over no other', () => {
+    const passage = [
+      'A process that is killed is missed when its leases run out; its runs are taken over, and the',
+      'attempt grows. Nobody has to do anything for that.',
+      '| zebra rows of a table are one each | 1 |',
+      '| and so is the next row | 2 |',
+      '# A heading that is rather long, about llamas',
+      'and what follows it',
+    ].join('\n');
+    expect(quoteOf('attempt grows when killed', passage)).toMatchObject({
+      quote: passage.slice(0, passage.indexOf(' Nobody')),
+      location: { startLine: 5, endLine: 6 },
+    });
+    expect(quoteOf('zebra rows', passage).quote).toBe('| zebra rows of a table are one each | 1 |');
+    const long = 'word and more words of a sentence that never ends\n'.repeat(20_000);
+    const started = performance.now();
+    expect(quoteOf('sentence', long).quote.length).toBeLessThanOrEqual(QUOTE_MAX);
+    expect(performance.now() - started).toBeLessThan(5000);
+  });
+
   test('has the line and the page that it stands on', () => {
     const passage = 'First line here.\nSecond line tells of zebras and of nothing else at all.\nThird line\nruns on.';
     expect(quoteOf('zebras', passage).location).toMatchObject({ startLine: 6, endLine: 6, headingPath: ['A'] });
