@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import type { Box } from './box.ts';
 import { SandboxUnavailableError } from './sandbox.ts';
 
-/** Milliseconds that a killed box may take to be gone. */
-const KILL_TIME = 2000;
+/** Milliseconds that a killed box may take to be gone, on a machine that has much else to do. */
+const KILL_TIME = 15_000;
 
 /**
  * Tries on a real box what it is for: it computes, it cannot read a file of the host's, it cannot reach a server of the

@@ -1,14 +1,24 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { chmod, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { CallLimits } from '../../src/sandbox/limits.ts';
 import type { Driver, LostReason, Result, Sandbox, Session } from '../../src/sandbox/sandbox.ts';
 import { CONNECTS, KILLS, READS, type Surroundings, WRITES } from './attacks.ts';
-import { allGone, inSession, longestStall, newSince, openSandbox, processesOf, run, summary } from './boxes.ts';
+import {
+  allGone,
+  inSession,
+  longestStall,
+  newSince,
+  openSandbox,
+  PATIENT,
+  processesOf,
+  run,
+  summary,
+} from './boxes.ts';
 
 const MIB = 1024 * 1024;
 /** Milliseconds. Far more than it takes alone; the machine is shared by tests. */
@@ -23,20 +33,17 @@ export interface Arena {
 
 /** Attacks that everything that calls itself a box has to hold; `more` adds those of one kind. */
 export function attackSuite(driver: Driver, more: (arena: Arena) => void): void {
-  describe(`attacks on the ${driver} box`, () => {
+  describe(`attacks on the ${driver} box`, PATIENT, () => {
     const canaries = { file: randomUUID(), environment: randomUUID(), neighbour: randomUUID(), server: randomUUID() };
     let sandbox: Sandbox;
     let around: Surroundings;
     let neighbour: Session;
     let connections = 0;
-    const tcp = createServer((socket) => {
+    const answer = (socket: Socket): void => {
       connections += 1;
       socket.end(canaries.server);
-    });
-    const unix = createServer((socket) => {
-      connections += 1;
-      socket.end(canaries.server);
-    });
+    };
+    const [tcp, unix, nameless] = [createServer(answer), createServer(answer), createServer(answer)];
 
     beforeAll(async () => {
       process.env.SKEIN_TEST_CANARY = canaries.environment;
@@ -46,12 +53,14 @@ export function attackSuite(driver: Driver, more: (arena: Arena) => void): void 
       await writeFile(file, canaries.file);
       tcp.listen(0, '127.0.0.1');
       unix.listen(socket);
-      await Promise.all([once(tcp, 'listening'), once(unix, 'listening')]);
+      const abstract = `skein-canary-${randomUUID()}`;
+      nameless.listen(`\0${abstract}`);
+      await Promise.all([tcp, unix, nameless].map((server) => once(server, 'listening')));
       for (const path of [folder, file, socket]) await chmod(path, 0o777);
-      around = { folder, file, socket, port: (tcp.address() as AddressInfo).port, host: process.pid };
+      around = { folder, file, socket, port: (tcp.address() as AddressInfo).port, abstract, host: process.pid };
       sandbox = await openSandbox(driver, {
         box: { memoryBytes: (driver === 'pyodide' ? 384 : 256) * MIB, dataBytes: 32 * MIB, files: 2000 },
-        call: { wallMs: 20_000, mostLogBytes: 2 * MIB, logBytes: 256 * 1024 },
+        call: { wallMs: 120_000, mostLogBytes: 2 * MIB, logBytes: 256 * 1024 },
       });
       neighbour = await sandbox.open({ key: 'neighbour', project: 'neighbour' });
       await run(neighbour, `secret = '${canaries.neighbour}'\nopen('/mnt/data/secret', 'w').write(secret);`);
@@ -59,8 +68,7 @@ export function attackSuite(driver: Driver, more: (arena: Arena) => void): void 
     afterAll(async () => {
       await neighbour?.close();
       await sandbox?.close();
-      tcp.close();
-      unix.close();
+      for (const server of [tcp, unix, nameless]) server.close();
       delete process.env.SKEIN_TEST_CANARY;
       await rm(around.folder, { recursive: true, force: true });
     });
@@ -141,6 +149,20 @@ export function attackSuite(driver: Driver, more: (arena: Arena) => void): void 
         expect(await run(session, 'kept')).toBe('5\n');
       }));
 
+    it('answers memory that is taken piece by piece with a MemoryError, and goes on', () =>
+      inSession(sandbox, async (session) => {
+        const grown = await attack(session, 'kept = []\nwhile True: kept.append(bytearray(5_000_000))');
+        expect(grown, summary(grown)).toMatchObject({ status: 'error', lost: null, error: { name: 'MemoryError' } });
+        expect(await run(session, 'kept.clear()\n1 + 1')).toBe('2\n');
+      }));
+
+    it('ends what swallows every exception, the interrupt too', () =>
+      fatal(
+        'def spin():\n    while True: pass\nwhile True:\n    try: spin()\n    except BaseException: pass',
+        ['timeout'],
+        { wallMs: 300, graceMs: 300 },
+      ));
+
     it('ends what ignores the interrupt', () =>
       fatal('import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass', ['timeout'], {
         wallMs: 300,
@@ -172,13 +194,13 @@ export function attackSuite(driver: Driver, more: (arena: Arena) => void): void 
       try {
         await inSession(other, async (session) => {
           const code = 'import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass';
-          const result = await attack(session, code, { wallMs: 60_000, cpuMs: 60_000 });
+          const result = await attack(session, code, { wallMs: 200_000, cpuMs: 60_000 });
           expect(result, summary(result)).toMatchObject({ status: 'cpu', lost: 'cpu' });
         });
       } finally {
         await other.close();
       }
-    }, 60_000);
+    });
 
     it('hands out names as text and never as paths', () =>
       inSession(sandbox, async (session) => {

@@ -17,6 +17,8 @@ export interface Surroundings {
   port: number;
   /** A listening Unix socket of the host's. */
   socket: string;
+  /** Another one, which has a name and no file; without the zero byte that it begins with. */
+  abstract: string;
   host: number;
 }
 
@@ -39,7 +41,7 @@ for path in ('/etc/x', '/usr/x', '/usr/local/x', '/bin/x', '/lib/x', '/dev/x', '
     attempt(path, lambda: open(path, 'w').write('x'))
 `;
 
-export const CONNECTS = ({ port, socket }: Surroundings): string => `${PRELUDE}
+export const CONNECTS = ({ port, socket, abstract }: Surroundings): string => `${PRELUDE}
 import socket
 attempt('tcp', lambda: socket.create_connection(('127.0.0.1', ${port}), 1))
 attempt('tcp6', lambda: socket.socket(socket.AF_INET6, socket.SOCK_STREAM).connect(('::1', ${port})))
@@ -49,17 +51,18 @@ if sys.platform != 'emscripten':
 if sys.platform != 'emscripten':
     # There, names are given invented addresses.
     attempt('dns', lambda: socket.gethostbyname('example.com'))
-def unix():
+def unix(path):
     s = socket.socket(socket.AF_UNIX)
-    s.connect(${text(socket)})
+    s.connect(path)
     return s.recv(100)
-attempt('unix', unix)
+attempt('unix', lambda: unix(${text(socket)}))
+attempt('abstract', lambda: unix(b'\\0' + ${text(abstract)}.encode()))
 import urllib.request
 attempt('http', lambda: urllib.request.urlopen('http://127.0.0.1:${port}/', timeout=1).read())
 `;
 
 export const KILLS = ({ host }: Surroundings): string => `${PRELUDE}
-for pid in (${host}, 1, os.getppid()):
+for pid in (${host}, 1, os.getppid(), -1):
     attempt(pid, lambda: os.kill(pid, 15))
 `;
 
@@ -113,12 +116,14 @@ print('processes', sorted(int(name) for name in os.listdir('/proc') if name.isdi
 print('first', open('/proc/1/cmdline', 'rb').read().split(b'\\0')[:2], 'parent', os.getppid())
 status = dict(line.split(':\\t', 1) for line in open('/proc/self/status').read().splitlines() if ':\\t' in line)
 print('caps', status['CapEff'].strip(), status['CapBnd'].strip(), 'nnp', status['NoNewPrivs'], 'seccomp', status['Seccomp'])
+print('addresses', {line.split()[0].strip('0') for line in open('/proc/kallsyms').read().splitlines()[:1000]} - {''})
+print('environment', *sorted(os.environ))
 print('interfaces', sorted(line.split(':')[0].strip() for line in open('/proc/net/dev').read().splitlines()[2:]))
 print('descriptors', sorted((int(fd), os.path.basename(os.readlink('/proc/self/fd/' + fd)).split(':')[0]) for fd in os.listdir('/proc/self/fd') if os.path.exists('/proc/self/fd/' + fd)))
 `;
 
 /** Only Pyodide has JavaScript beneath it. */
-export const JAVASCRIPT = ({ folder, file, port, socket, host }: Surroundings): string => `${PRELUDE}
+export const JAVASCRIPT = ({ folder, file, port, socket, abstract, host }: Surroundings): string => `${PRELUDE}
 import js
 from pyodide.code import run_js
 async def deno(name, code):
@@ -146,6 +151,7 @@ for name, code in {
     'node env': '(await import("node:process")).env.PATH.length',
     'connect': '(await Deno.connect({hostname: "127.0.0.1", port: ${port}})).constructor.name',
     'unix': f'(await Deno.connect({{transport: "unix", path: {unix}}})).constructor.name',
+    'abstract': '(await Deno.connect({transport: "unix", path: "\\\\0${abstract}"})).constructor.name',
     'fetch': 'await (await fetch("http://127.0.0.1:${port}/")).text()',
     'websocket': 'await new Promise((ok, no) => { const w = new WebSocket("ws://127.0.0.1:${port}/"); w.onopen = () => ok("open"); w.onerror = () => no(new Error("x")); })',
     'node net': 'await import("node:net").then((net) => new Promise((ok, no) => net.connect(${port}, "127.0.0.1", () => ok("open")).on("error", no)))',

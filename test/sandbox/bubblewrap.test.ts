@@ -14,6 +14,7 @@ import {
   processesOf,
   run,
   summary,
+  ticks,
 } from './boxes.ts';
 import { contractSuite, read } from './contract-suite.ts';
 import { waitFor } from '../server/wait-for.ts';
@@ -34,18 +35,6 @@ function orphans(): number[] {
         return false;
       }
     });
-}
-
-/** Clock ticks that these processes have used. */
-function ticks(pids: readonly { pid: number }[]): number {
-  return pids.reduce((sum, { pid }) => {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    const [user, system] = stat
-      .slice(stat.lastIndexOf(')') + 2)
-      .split(' ')
-      .slice(11, 13);
-    return sum + Number(user) + Number(system);
-  }, 0);
 }
 
 if (missing !== null) {
@@ -148,6 +137,10 @@ print(os.WTERMSIG(os.waitpid(child, 0)[1]))`,
         expect(logs).toMatch(/first \[b'(bwrap|[^']*\/bwrap)', b'--args'\] parent 1\n/);
         expect(logs).toContain('caps 0000000000000000 0000000000000000 nnp 1 seccomp 2');
         expect(logs).toContain("interfaces ['lo']");
+        expect(logs).toContain('addresses set()');
+        expect(logs).toContain(
+          'environment HOME LANG MPLBACKEND MPLCONFIGDIR OMP_NUM_THREADS OPENBLAS_NUM_THREADS PATH PWD TMPDIR\n',
+        );
         expect(logs).toMatch(
           /descriptors \[\(0, 'null'\), \(1, 'socket'\), \(2, 'socket'\), \(3, 'socket'\), \(4, 'socket'\)\]/,
         );
@@ -245,11 +238,37 @@ time.sleep(600)`,
         const result = await attack(
           session,
           'import os\nfor _ in range(3):\n    if os.fork() == 0:\n        while True: pass\nos.wait()',
-          { cpuMs: 500, wallMs: 20_000 },
+          { cpuMs: 500, wallMs: 120_000 },
         );
         expect(result, summary(result)).toMatchObject({ status: 'cpu', lost: null });
         expect(result.usage.cpuMs!).toBeGreaterThan(400);
       }));
+
+    it('ends with everything that it has begun, however it has got away', async () => {
+      const before = processesOf();
+      await inSession(sandbox(), async (session) => {
+        const controller = new AbortController();
+        const result = await session.execute(
+          `import ctypes, os, signal, time
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+for _ in range(20):
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            while True: time.sleep(1)
+        os._exit(0)
+print('away', flush=True)
+while True: pass`,
+          { signal: controller.signal, limits: { graceMs: 300 }, onEvent: () => controller.abort() },
+        );
+        expect(result, summary(result)).toMatchObject({ status: 'cancelled', lost: 'cancelled' });
+        await allGone(newSince(before));
+      });
+      await inSession(sandbox(), async (session) => {
+        const broken = await attack(session, 'import ctypes\nctypes.string_at(0)');
+        expect(broken, summary(broken)).toMatchObject({ status: 'crashed', lost: 'crashed' });
+      });
+    });
 
     it('leaves nothing running between calls', async () => {
       const before = processesOf();

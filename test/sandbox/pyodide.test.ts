@@ -4,8 +4,9 @@ import { denoArguments } from '../../src/sandbox/pyodide/command.ts';
 import { limitsOf } from '../../src/sandbox/limits.ts';
 import { attackSuite } from './attack-suite.ts';
 import { DEADLY, DENO_OPS, JAVASCRIPT } from './attacks.ts';
-import { allGone, inSession, longestStall, newSince, processesOf, run, summary } from './boxes.ts';
+import { allGone, inSession, longestStall, newSince, processesOf, run, summary, ticks } from './boxes.ts';
 import { contractSuite } from './contract-suite.ts';
+import { waitFor } from '../server/wait-for.ts';
 
 contractSuite('pyodide');
 
@@ -54,6 +55,32 @@ attackSuite('pyodide', ({ attack, sandbox, around }) => {
         await allGone(own);
       });
     }
+  });
+
+  it('does nothing between calls, whatever it has left behind', async () => {
+    const before = processesOf();
+    await inSession(sandbox(), async (session) => {
+      await attack(
+        session,
+        `import js, os, threading
+for act in (lambda: os.fork(), lambda: threading.Thread(target=print).start()):
+    try:
+        act()
+        print('REACHED')
+    except (OSError, RuntimeError, AttributeError):
+        pass
+js.eval('setInterval(() => { for (let i = 0; i < 1e6; i++); }, 0)')
+print('left')`,
+      ).then(({ logs }) => expect(logs).toBe('left\n'));
+      const own = newSince(before);
+      await waitFor('it to be frozen', () =>
+        own.every(({ pid }) => /^State:\s+T/m.test(readFileSync(`/proc/${pid}/status`, 'latin1'))),
+      );
+      const used = ticks(own);
+      // Nothing is expected to happen, so there is no condition to wait for but the neighbours' work.
+      await inSession(sandbox(), (other) => run(other, 'sum(range(300_000))'));
+      expect(ticks(own)).toBe(used);
+    });
   });
 
   it('starts with every permission withheld and every limit set', async () => {

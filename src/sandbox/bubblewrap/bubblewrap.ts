@@ -16,13 +16,13 @@ import { seccompFilter } from './seccomp.ts';
 import { withRemedy } from './remedies.ts';
 
 /** Milliseconds from the start of the process to the runner's first word. */
-const START_TIME = 20_000;
+const START_TIME = 60_000;
 /** Bytes of what bubblewrap complains about. */
 const MOST_COMPLAINT = 4096;
 /** Looks at what the box takes, of which one counts the files too. */
 const COUNT_FILES_EVERY = 4;
-/** Milliseconds. */
-const TIDY_TIME = 2000;
+/** Milliseconds. What is killed has to have the processor once more, and it is the last to have it. */
+const TIDY_TIME = 10_000;
 const TIDY_EVERY = 5;
 const PARENT_TIME = 500;
 
