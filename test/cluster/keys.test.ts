@@ -1,6 +1,7 @@
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CreateClientTokenDocument, type CreateClientTokenInput } from '../../src/generated/graphql/graphql.ts';
+import { eventually } from '../eventually.ts';
 import { connectedSocket } from '../server/raw-socket.ts';
 import { jsonWith, operation } from '../server/send.ts';
 import type { TestSkein } from '../skein.ts';
@@ -94,7 +95,7 @@ where application_name = 'skein wake-ups' and datname = current_database()`,
       expect(other.ws.readyState).toBe(other.ws.OPEN);
       other.ws.close();
       await other.closed;
-      await vi.waitFor(() => expect(node.skein.counts()).toMatchObject({ sockets: 0, followers: 0 }));
+      await eventually(() => expect(node.skein.counts()).toMatchObject({ sockets: 0, followers: 0 }));
     }
 
     test('is refused at once, and its sockets and event streams are closed', async () => {

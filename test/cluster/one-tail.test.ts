@@ -1,5 +1,6 @@
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { eventually } from '../eventually.ts';
 import { CreateMessageDocument, CreateThreadDocument } from '../../src/generated/graphql/graphql.ts';
 import { watchThread, type ThreadEvent, type Watch } from '../events/watch.ts';
 import { CARRIERS, type Cluster, openCluster } from './cluster.ts';
@@ -40,7 +41,7 @@ for (const { skip, name, carrier, environment } of CARRIERS) {
         Array.from({ length: EACH }, () => watchThread(reader, id)),
       );
       for (const watch of watches) await watch.until(({ events }) => events.length === 1);
-      await vi.waitFor(() => expect(reader.skein.counts().followers).toBe(THREADS * EACH));
+      await eventually(() => expect(reader.skein.counts().followers).toBe(THREADS * EACH));
       const say = (threadId: string, text: string) =>
         writer.query(CreateMessageDocument, { input: { threadId, content: [{ text }] } });
       const heard = async (text: string) => {

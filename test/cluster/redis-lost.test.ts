@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { eventually } from '../eventually.ts';
 import { CancelRunDocument } from '../../src/generated/graphql/graphql.ts';
 import { live, says } from '../engine/stage.ts';
 import { foldAll, stored, visible } from '../events/story.ts';
@@ -32,7 +33,7 @@ describe.skipIf(skip)('when Redis is gone (needs TEST_DATABASE_URL and TEST_REDI
 
   async function expectDegraded(): Promise<void> {
     for (const node of cluster.nodes) {
-      await vi.waitFor(async () =>
+      await eventually(async () =>
         expect(await ready(node)).toMatchObject({
           status: 'degraded',
           degraded: { wakeUps: expect.stringMatching(/connection is lost: \S.*polls stand in/) },
@@ -60,7 +61,7 @@ describe.skipIf(skip)('when Redis is gone (needs TEST_DATABASE_URL and TEST_REDI
     await run.until(({ state }) => state.messages.at(-1)?.text === 'Before. Meanwhile. '); // by the poll
     way.gate.open();
     for (const node of cluster.nodes)
-      await vi.waitFor(async () => expect((await ready(node)).status).toBe('ok'), 15_000);
+      await eventually(async () => expect((await ready(node)).status).toBe('ok'));
     stream.send(delta({ content: 'After.' }), finish('stop'));
     stream.end();
     const events = await run.ended;
@@ -89,6 +90,6 @@ describe.skipIf(skip)('when Redis is gone (needs TEST_DATABASE_URL and TEST_REDI
     expect(await script.gone).toBe(true);
     way.gate.open();
     for (const node of cluster.nodes)
-      await vi.waitFor(async () => expect((await ready(node)).status).toBe('ok'), 15_000);
+      await eventually(async () => expect((await ready(node)).status).toBe('ok'));
   });
 });

@@ -1,5 +1,6 @@
 import pg from 'pg';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { eventually } from '../eventually.ts';
 import WebSocket from 'ws';
 import {
   CreateAssistantDocument,
@@ -26,7 +27,7 @@ test('the embedded database has one process, which has every role', async () => 
 
 describe.skipIf(!TEST_DATABASE_URL)(
   'processes of different roles (needs TEST_DATABASE_URL)',
-  { timeout: 60_000 },
+  { timeout: 240_000 },
   () => {
     const scenes: Scene[] = [];
     const processes: ServerProcess[] = [];
@@ -103,7 +104,7 @@ describe.skipIf(!TEST_DATABASE_URL)(
 
     test('a worker answers whether it is ready, and nothing else', async () => {
       const worker = await node('worker');
-      await vi.waitFor(() => expect(worker.output()).toMatch(/^It is a worker: .*\/health\/ready/m));
+      await eventually(() => expect(worker.output()).toMatch(/^It is a worker: .*\/health\/ready/m));
       for (const path of ['/health/live', '/health/ready']) {
         const response = await fetch(`${worker.url}${path}`);
         expect([response.status, await response.json()]).toEqual([200, { status: 'ok' }]);
@@ -134,10 +135,7 @@ describe.skipIf(!TEST_DATABASE_URL)(
       const { runId, cursor } = await start(api);
       const watch = follow(api, runId, cursor);
       (await script.asked).send(delta({ content: 'The who' }));
-      await vi.waitFor(
-        () => expect(watch.events.some((event) => event.__typename === 'MessageDelta')).toBe(true),
-        15_000,
-      );
+      await eventually(() => expect(watch.events.some((event) => event.__typename === 'MessageDelta')).toBe(true));
       await node('worker');
       await first.kill();
       await watch.ended;
@@ -204,7 +202,7 @@ describe.skipIf(!TEST_DATABASE_URL)('whether a server is ready (needs TEST_DATAB
       const live = await fetch(`${skein.url}/health/live`);
       expect([live.status, await live.json()]).toEqual([200, { status: 'ok' }]);
       await admin.query('rollback');
-      await vi.waitFor(async () => expect(await ready(skein.url)).toMatchObject({ http: 200, status: 'ok' }));
+      await eventually(async () => expect(await ready(skein.url)).toMatchObject({ http: 200, status: 'ok' }));
     } finally {
       await admin.end();
       await skein.close();

@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { eventually } from '../eventually.ts';
 import { graphql } from '../../src/generated/tests/gql.ts';
 import { DeleteThreadDocument } from '../../src/generated/graphql/graphql.ts';
 import { delta } from '../llm/model-server.ts';
@@ -114,7 +115,7 @@ describe('a cancelled run', () => {
     stage.scenes.push(refuses(429, { message: 'later' }, { 'retry-after': '30' }));
     const { runId } = await stage.start();
     await stage.follow(runId, becomes('IN_PROGRESS'));
-    await vi.waitFor(() => expect(stage.model.requests).toHaveLength(1));
+    await eventually(() => expect(stage.model.requests).toHaveLength(1));
     const started = performance.now();
     await stage.cancel(runId);
     await stage.follow(runId);
@@ -194,7 +195,7 @@ describe('a deleted thread', () => {
     await stage.app.query(DeleteThreadDocument, { input: { threadId } });
     expect(await untilCutOff(gone)).toBeLessThan(1000);
     await expect(stage.details(runId)).rejects.toThrow('no run');
-    await vi.waitFor(() => expect(stage.app.skein.counts().activeRuns).toBe(0));
+    await eventually(() => expect(stage.app.skein.counts().activeRuns).toBe(0));
   });
 
   test('tells its followers so, however fast its run is writing', async () => {

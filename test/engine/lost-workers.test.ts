@@ -85,7 +85,7 @@ const search = (query: string) => ({ name: 'file_search', arguments: JSON.string
 const code = (source: string) => ({ name: 'code_interpreter', arguments: JSON.stringify({ code: source }) });
 const HOSTED = [{ fileSearch: {} }, { codeInterpreter: {} }];
 
-describe('a server that was killed while it made hosted calls', { timeout: 60_000 }, () => {
+describe('a server that was killed while it made hosted calls', { timeout: 240_000 }, () => {
   test('has its searches made again, the finished one kept, and the model not asked again', async () => {
     scenes.push(calls([search('cats'), search('dogs')]), says('Both.'));
     const first = await server();
@@ -136,7 +136,7 @@ describe('a server that was killed while it made hosted calls', { timeout: 60_00
   });
 });
 
-describe('a run whose workers are lost one after the other', { timeout: 90_000 }, () => {
+describe('a run whose workers are lost one after the other', { timeout: 240_000 }, () => {
   async function loseOne(scene: Scene, on: Promise<unknown>, environment: Record<string, string>): Promise<void> {
     scenes.push(scene);
     const next = await server(environment);

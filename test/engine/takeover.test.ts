@@ -1,4 +1,5 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { eventually } from '../eventually.ts';
 import { graphql } from '../../src/generated/tests/gql.ts';
 import {
   CancelRunDocument,
@@ -101,7 +102,7 @@ function folded(events: RunEvent[]): string[] {
   return [...messages.values()];
 }
 
-describe('a server that was killed', { timeout: 60_000 }, () => {
+describe('a server that was killed', { timeout: 240_000 }, () => {
   test('in the middle of a message does the turn again after its restart, and the half message counts for nothing', async () => {
     const half = live();
     scenes.push(half.scene, says('The whole answer', { usage: [11, 4] }));
@@ -180,7 +181,7 @@ describe('a server that was killed', { timeout: 60_000 }, () => {
   });
 });
 
-describe.runIf(TEST_DATABASE_URL)('two servers on one database', { timeout: 60_000 }, () => {
+describe.runIf(TEST_DATABASE_URL)('two servers on one database', { timeout: 240_000 }, () => {
   test('share the runs, and one that was asleep too long has lost its run and writes nothing more', async () => {
     const slept = live();
     scenes.push(slept.scene, says(['Written by ', 'the other']));
@@ -199,9 +200,7 @@ describe.runIf(TEST_DATABASE_URL)('two servers on one database', { timeout: 60_0
     await slept.gone;
     // Both are of one mind, and the sleeper works on.
     const next = await start(first);
-    await vi.waitFor(async () => expect(isFinal((await details(first, next.runId)).status)).toBe(true), {
-      timeout: 10_000,
-    });
+    await eventually(async () => expect(isFinal((await details(first, next.runId)).status)).toBe(true));
     for (const on of [first, second]) {
       const run = await details(on, runId);
       expect(run).toMatchObject({ status: 'COMPLETED', attempt: 2 });

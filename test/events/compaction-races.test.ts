@@ -1,4 +1,5 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { eventually } from '../eventually.ts';
 import { type Database, openDatabase } from '../../src/db/open-database.ts';
 import { DeleteThreadDocument } from '../../src/generated/graphql/graphql.ts';
 import { compactRuns } from '../../src/runs/compaction.ts';
@@ -168,10 +169,10 @@ select $1, $2::int + n, $3, 'MessageDelta', $4, now() from generate_series(1, $5
           `select pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like '%delete from event%'`,
         )
       ).length;
-    await vi.waitFor(async () => expect(await waits()).toBe(1), { timeout: 30_000 });
+    await eventually(async () => expect(await waits()).toBe(1));
     await victim.kill();
     await client.query('rollback');
-    await vi.waitFor(async () => expect(await waits()).toBe(0), { timeout: 30_000 });
+    await eventually(async () => expect(await waits()).toBe(0));
 
     const from = await kept.logFrom(story.threadId);
     const after = await kept.log(story.threadId);

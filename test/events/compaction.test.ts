@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import http from 'node:http';
 import { print } from 'graphql';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { eventually } from '../eventually.ts';
 import { DeleteThreadDocument, FollowRunDocument, StartRunDocument } from '../../src/generated/graphql/graphql.ts';
 import { openRows, type Rows } from '../graph/rows.ts';
 import { startSkein, type TestSkein } from '../skein.ts';
@@ -42,7 +43,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await vi.waitFor(() => expect(skein?.skein.counts()).toMatchObject({ followers: 0, sockets: 0, activeRuns: 0 }));
+  await eventually(() => expect(skein?.skein.counts()).toMatchObject({ followers: 0, sockets: 0, activeRuns: 0 }));
   await rows?.close();
   await skein?.close();
   await model?.close();

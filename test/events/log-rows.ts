@@ -1,4 +1,5 @@
-import { expect, vi } from 'vitest';
+import { expect } from 'vitest';
+import { eventually } from '../eventually.ts';
 import type { Rows } from '../graph/rows.ts';
 import type { ThreadEvent } from './watch.ts';
 
@@ -24,13 +25,10 @@ export function logRows(rows: Rows): LogRows {
       expect(moved).toHaveLength(runIds.length);
     },
     compacted: (...runIds) =>
-      vi.waitFor(
-        async () => {
-          const left = await rows.query('select id from run where id = any($1) and not compacted', [runIds]);
-          expect(left).toEqual([]);
-        },
-        { timeout: 30_000, interval: 25 },
-      ),
+      eventually(async () => {
+        const left = await rows.query('select id from run where id = any($1) and not compacted', [runIds]);
+        expect(left).toEqual([]);
+      }),
     log: (threadId) =>
       rows.query('select number, type, run_id as "runId" from event where thread_id = $1 order by number', [threadId]),
     async logFrom(threadId) {

@@ -1,5 +1,6 @@
 import { print } from 'graphql';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { eventually } from '../eventually.ts';
 import { conversationOf, type Conversation } from '../../src/client/fold.ts';
 import {
   ConversationDocument,
@@ -30,7 +31,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   // Of all those that left, by whatever way, none is still being told.
-  await vi.waitFor(() => expect(skein?.skein.counts()).toMatchObject({ followers: 0, sockets: 0, activeRuns: 0 }));
+  await eventually(() => expect(skein?.skein.counts()).toMatchObject({ followers: 0, sockets: 0, activeRuns: 0 }));
   await skein?.close();
   await model?.close();
 });

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { eventually } from '../eventually.ts';
 import {
   CancelRunDocument,
   ConversationDocument,
@@ -40,7 +41,6 @@ let inLine: { story: Story; submit(): Promise<unknown>; left: string };
 const threads: Record<'spokenTo' | 'young' | 'last', string> = {} as never;
 const files: Record<'old' | 'young', string> = {} as never;
 
-const until = (look: () => unknown) => vi.waitFor(look, { timeout: 20_000, interval: 25 });
 
 beforeAll(async () => {
   itIs(10);
@@ -82,7 +82,7 @@ beforeAll(async () => {
 
   itIs(4);
   // Oldest first: with the last of the old ones, all others have been looked at.
-  await until(async () => {
+  await eventually(async () => {
     expect(await rows.query('select 1 from run where thread_id = $1', [threads.last])).toEqual([]);
     expect((await kept.log(threads.last)).map(({ type }) => type)).toEqual(['ThreadDeleted']);
     expect(await rows.query('select 1 from file where id = $1', [files.old])).toEqual([]);
@@ -257,7 +257,7 @@ describe('runs that have been over for long', () => {
     }
     // Nobody stands before it now; the run around it is over, but not for long.
     const { threadId, runId, beginning } = inLine.story;
-    await until(async () => expect(await exists(inLine.left)).toBe(false));
+    await eventually(async () => expect(await exists(inLine.left)).toBe(false));
     const watch = watchRun(skein, runId, { after: beginning });
     expect((await watch.ended).map(({ __typename }) => __typename)).toEqual(['RunSnapshot']);
     expect(watch.state.runs).toEqual((await stored(skein, threadId)).runs);
@@ -296,7 +296,7 @@ describe('threads', () => {
     const after = `${threadId.slice('thread_'.length)}.1`;
     expect(await watchThread(skein, threadId, { after }).ended).toMatchObject([{ __typename: 'ThreadDeleted' }]);
     await rows.query(`update thread set deleted_at = deleted_at - interval '31 days' where id = $1`, [threadId]);
-    await until(async () => expect(await rows.query('select 1 from thread where id = $1', [threadId])).toEqual([]));
+    await eventually(async () => expect(await rows.query('select 1 from thread where id = $1', [threadId])).toEqual([]));
     expect(await kept.log(threadId)).toEqual([]);
     await expect(watchThread(skein, threadId, { after }).ended).rejects.toMatchObject({
       cause: [{ extensions: { code: 'NOT_FOUND' } }],
@@ -317,7 +317,7 @@ test('idempotency keys are forgotten when their day is over', async () => {
   expect(await create('old')).toBe(old);
   await rows.query(`update idempotency_key set created_at = created_at - interval '25 hours' where key = 'old'`);
   const keys = async () => (await rows.query<{ key: string }>('select key from idempotency_key')).map(({ key }) => key);
-  await until(async () => expect(await keys()).toEqual(['young']));
+  await eventually(async () => expect(await keys()).toEqual(['young']));
   expect(await create('old')).not.toBe(old);
   expect(await create('young')).toBe(young);
 });

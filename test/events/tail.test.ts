@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { eventually } from '../eventually.ts';
 import { type Database, openDatabase } from '../../src/db/open-database.ts';
 import type { Queryable, Sql } from '../../src/db/db.ts';
 import type { EventBody, StoredEvent } from '../../src/events/event.ts';
@@ -129,7 +130,7 @@ describe('reads of the log', () => {
     const open = Promise.withResolvers<void>();
     gate = open.promise;
     const first = tail.follow(threads[0]!, 0).next();
-    await vi.waitFor(() => expect(sent).toHaveLength(1));
+    await eventually(() => expect(sent).toHaveLength(1));
     const rest = threads.slice(1).map((thread) => tail.follow(thread, 0).next());
     await setImmediate();
     expect(sent).toHaveLength(1);
@@ -177,7 +178,7 @@ describe('reads of the log', () => {
     const thread = await createThread();
     const followers = Array.from({ length: 50 }, () => tail.follow(thread, 0));
     const all = Promise.all(followers.map((follower) => follower.next()));
-    await vi.waitFor(() => expect(tail.caughtUp).toBe(true));
+    await eventually(() => expect(tail.caughtUp).toBe(true));
     sent = [];
     tail.publish(thread, await commit(thread, 0, others(2)));
     for (const events of await all) expect(numbers(events)).toEqual([1, 2]);
@@ -230,7 +231,7 @@ describe('a log that no longer reaches back', () => {
     expect(await follower.next()).toBe('gap');
     expect(numbers(await follower.next())).toEqual([1, 4, 5, 6]);
     const next = follower.next();
-    await vi.waitFor(() => expect(tail.caughtUp).toBe(true));
+    await eventually(() => expect(tail.caughtUp).toBe(true));
     const [seven, eight, nine] = await commit(thread, 6, others(3));
     await compact(thread, [8]);
     tail.publish(thread, [nine!]);
@@ -252,7 +253,7 @@ describe('a log that no longer reaches back', () => {
     const thread = await createThread();
     const follower = tail.follow(thread, 0);
     const next = follower.next();
-    await vi.waitFor(() => expect(tail.caughtUp).toBe(true));
+    await eventually(() => expect(tail.caughtUp).toBe(true));
     tail.publish(thread, await commit(thread, 0, others(4)));
     await compact(thread, [1, 2]);
     expect(numbers(await next)).toEqual([1, 2, 3, 4]);
@@ -262,7 +263,7 @@ describe('a log that no longer reaches back', () => {
     const thread = await createThread();
     const follower = tail.follow(thread, 0);
     const first = follower.next();
-    await vi.waitFor(() => expect(tail.caughtUp).toBe(true));
+    await eventually(() => expect(tail.caughtUp).toBe(true));
     tail.publish(thread, await commit(thread, 0, others(1)));
     await first;
     // More than a follower keeps.
@@ -336,7 +337,7 @@ describe('events that waited', () => {
     const thread = await createThread();
     const [slow, quick] = [tail.follow(thread, 0), tail.follow(thread, 0)];
     const firsts = [slow.next(), quick.next()];
-    await vi.waitFor(() => expect(tail.caughtUp).toBe(true));
+    await eventually(() => expect(tail.caughtUp).toBe(true));
     const published: StoredEvent[] = [];
     const seen: string[] = [];
     let offset = 0;
@@ -404,11 +405,11 @@ describe('a follower', () => {
     gate = open.promise;
     const [reading, waiting] = [tail.follow(thread, 0), tail.follow(thread, 1)];
     const [first, second] = [reading.next(), waiting.next()];
-    await vi.waitFor(() => expect(sent).toHaveLength(1));
+    await eventually(() => expect(sent).toHaveLength(1));
     reading.close();
     open.resolve();
     expect(await first).toBeNull();
-    await vi.waitFor(() => expect(tail.caughtUp).toBe(true));
+    await eventually(() => expect(tail.caughtUp).toBe(true));
     expect(tail.followers).toBe(1);
     tail.close();
     expect(await second).toBeNull();

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import v8 from 'node:v8';
 import vm from 'node:vm';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { eventually } from '../eventually.ts';
 import WebSocket from 'ws';
 import { CreateClientTokenDocument } from '../../src/generated/graphql/graphql.ts';
 import { live, openStage, says, type LiveScene, type Stage } from '../engine/stage.ts';
@@ -60,10 +61,7 @@ function resources(): Resources {
 const counts = () => stage.app.skein.counts();
 
 async function quiet(): Promise<void> {
-  await vi.waitFor(() => expect(counts()).toMatchObject({ followers: 0, sockets: 0 }), {
-    timeout: 10_000,
-    interval: 20,
-  });
+  await eventually(() => expect(counts()).toMatchObject({ followers: 0, sockets: 0 }));
 }
 
 async function leavesNothing(): Promise<void> {
@@ -100,7 +98,7 @@ async function waiting(
 ): Promise<WebSocket[]> {
   const all = await sockets();
   for (let i = 0; i < THOUSAND; i++) subscribe(all[i % SOCKETS]!, i, variables, query);
-  await vi.waitFor(() => expect(counts().followers).toBe(THOUSAND), { timeout: 15_000, interval: 20 });
+  await eventually(() => expect(counts().followers).toBe(THOUSAND));
   return all;
 }
 
@@ -117,7 +115,7 @@ async function closeAll(all: WebSocket[]): Promise<void> {
 async function openThenComplete(): Promise<void> {
   const all = await waiting();
   for (let i = 0; i < THOUSAND; i++) complete(all[i % SOCKETS]!, i);
-  await vi.waitFor(() => expect(counts().followers).toBe(0), { timeout: 10_000, interval: 20 });
+  await eventually(() => expect(counts().followers).toBe(0));
   expect(counts().sockets).toBe(SOCKETS);
   await closeAll(all);
 }
@@ -148,7 +146,7 @@ describe('a thousand subscriptions leave no listener, timer or socket', () => {
         return heard([ws], 'pong', 1);
       }),
     );
-    await vi.waitFor(() => expect(counts().followers).toBe(0), { timeout: 10_000, interval: 20 });
+    await eventually(() => expect(counts().followers).toBe(0));
     await closeAll(all);
     await leavesNothing();
   });
@@ -200,9 +198,9 @@ describe('a thousand subscriptions leave no listener, timer or socket', () => {
         request.end(JSON.stringify({ query: QUERY, variables: { runId: run.runId, after: run.cursor } }));
         return request;
       });
-      await vi.waitFor(() => expect(counts().followers).toBe(THOUSAND / 10), { timeout: 10_000, interval: 10 });
+      await eventually(() => expect(counts().followers).toBe(THOUSAND / 10));
       for (const request of requests) request.destroy();
-      await vi.waitFor(() => expect(counts().followers).toBe(0), { timeout: 10_000, interval: 10 });
+      await eventually(() => expect(counts().followers).toBe(0));
     }
     await leavesNothing();
   });
@@ -217,7 +215,7 @@ describe('a thousand subscriptions leave no listener, timer or socket', () => {
     stream.send(delta({ content: 'Done' }), finish('stop'));
     stream.end();
     await ended;
-    await vi.waitFor(() => expect(counts().followers).toBe(0), { timeout: 10_000, interval: 20 });
+    await eventually(() => expect(counts().followers).toBe(0));
     await closeAll(all);
     await leavesNothing();
   });
@@ -227,10 +225,7 @@ describe('a thousand subscriptions leave no listener, timer or socket', () => {
     for (const ws of all) ws.pause();
     (await script.asked).send(...Array.from({ length: 50 }, (_, i) => delta({ content: `more ${i} ` })));
     // The server asks whether anybody is there, gets no answer, and hangs up.
-    await vi.waitFor(() => expect(counts()).toMatchObject({ followers: 0, sockets: 0 }), {
-      timeout: 15_000,
-      interval: 100,
-    });
+    await eventually(() => expect(counts()).toMatchObject({ followers: 0, sockets: 0 }));
     for (const ws of all) ws.terminate();
     await leavesNothing();
     run.cursor = (await stage.details(run.runId)).cursor;

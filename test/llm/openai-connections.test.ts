@@ -6,6 +6,7 @@ import tls from 'node:tls';
 import { promisify } from 'node:util';
 import { pino } from 'pino';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { eventually } from '../eventually.ts';
 import type { Llm } from '../../src/llm/llm.ts';
 import { createOpenAi } from '../../src/llm/openai.ts';
 import { collect, requestOf, textOf } from './llm-contract.ts';
@@ -58,7 +59,7 @@ describe('connections of the openai driver', () => {
     abort.abort('stop');
     await expect(pending).rejects.toBe('stop');
     expect(performance.now() - abortedAt).toBeLessThan(250);
-    await vi.waitFor(() => expect(closedAt).toBeGreaterThan(0));
+    await eventually(() => expect(closedAt).toBeGreaterThan(0));
     expect(closedAt - abortedAt).toBeLessThan(250);
   });
 
@@ -70,7 +71,7 @@ describe('connections of the openai driver', () => {
     await asked.promise;
     abort.abort('stop');
     await expect(pending).rejects.toBe('stop');
-    await vi.waitFor(() => expect(server!.sockets.size).toBe(0));
+    await eventually(() => expect(server!.sockets.size).toBe(0));
   });
 
   test('a reader that leaves early takes its connection along', async () => {
@@ -79,7 +80,7 @@ describe('connections of the openai driver', () => {
       expect(chunk.type).toBe('text');
       break;
     }
-    await vi.waitFor(() => expect(server!.sockets.size).toBe(0));
+    await eventually(() => expect(server!.sockets.size).toBe(0));
   });
 
   test('close ends every connection, used or idle, and refuses more', async () => {
@@ -93,7 +94,7 @@ describe('connections of the openai driver', () => {
     expect(server!.sockets.size).toBe(2);
     const cut = slow.next();
     await Promise.all([llm!.close(), expect(cut).rejects.toMatchObject({ code: 'server_error', retryable: false })]);
-    await vi.waitFor(() => expect(server!.sockets.size).toBe(0));
+    await eventually(() => expect(server!.sockets.size).toBe(0));
     await expect(collect(llm!, requestOf('hello'))).rejects.toThrow('closed');
   });
 

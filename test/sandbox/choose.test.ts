@@ -139,7 +139,7 @@ it('starts without a snapshot where none can be made, and tells', async () => {
   expect((await box.execute('6 * 7')).value).toBe('42');
   await box.end('closed');
   await driver.close();
-}, 60_000);
+}, 240_000);
 
 it('keeps a snapshot that fits, and makes one that was spoilt again', async () => {
   const cacheDir = await mkdtemp(join(tmpdir(), 'skein-cache-'));
@@ -172,4 +172,4 @@ it('keeps a snapshot that fits, and makes one that was spoilt again', async () =
     await rm(cacheDir, { recursive: true, force: true });
   }
   expect(problems).toEqual([]);
-}, 120_000);
+}, 240_000);

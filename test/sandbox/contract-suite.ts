@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Driver, ExecutionEvent, Sandbox, Session } from '../../src/sandbox/sandbox.ts';
-import { allGone, inSession, newSince, openSandbox, processesOf, run } from './boxes.ts';
+import { allGone, inSession, newSince, openSandbox, PATIENT, processesOf, run } from './boxes.ts';
 
 /** What every box does, whatever it is made of. */
 export function contractSuite(driver: Driver): void {
-  describe(`the ${driver} box`, () => {
+  describe(`the ${driver} box`, PATIENT, () => {
     let sandbox: Sandbox;
     // Starts are dear on a busy machine: what leaves its session whole shares one.
     const together = async (work: (session: Session) => Promise<void>): Promise<void> => {

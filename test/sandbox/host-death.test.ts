@@ -21,5 +21,5 @@ for (const driver of drivers) {
     } finally {
       host.kill('SIGKILL');
     }
-  }, 60_000);
+  }, 240_000);
 }

@@ -11,7 +11,7 @@ import { jsonWith, operation, send } from './send.ts';
 import { type SkeinProcess, startProcess } from './skein-process.ts';
 import { waitFor } from './wait-for.ts';
 
-vi.setConfig({ testTimeout: 60_000 });
+vi.setConfig({ testTimeout: 180_000 });
 
 const FOLLOW = 'subscription ($threadId: ID!) { threadEvents(threadId: $threadId) { __typename } }';
 let skein: TestSkein;

@@ -17,7 +17,7 @@ import { type SkeinProcess, spawnMain, startProcess } from './skein-process.ts';
 import { waitFor } from './wait-for.ts';
 
 // Whole processes start here, often twice in a test; a busy machine takes its time over that.
-vi.setConfig({ testTimeout: 90_000 });
+vi.setConfig({ testTimeout: 240_000 });
 
 const KEY = 'sk-skein-for-the-tests-of-shutdown';
 let database: TestDatabase;

@@ -36,7 +36,7 @@ export async function startProcess(
       if (isOver) throw new Error(`the server ended:\n${output()}`);
       return /^The playground.*: (\S+)$/m.exec(output())?.[1];
     },
-    40_000,
+    90_000,
   );
   return {
     pid: child.pid!,

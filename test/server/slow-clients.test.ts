@@ -15,7 +15,7 @@ import { jsonWith, operation, send } from './send.ts';
 import { startProcess } from './skein-process.ts';
 import { waitFor } from './wait-for.ts';
 
-vi.setConfig({ testTimeout: 90_000 });
+vi.setConfig({ testTimeout: 240_000 });
 
 const MIB = 1024 * 1024;
 const PIECE = 'lorem ipsum dolor sit amet '.repeat(300); // 8 kB

@@ -4,7 +4,7 @@ import { setTimeout } from 'node:timers/promises';
 export async function waitFor<Value>(
   what: string,
   look: () => Value | Promise<Value>,
-  ms = 15_000,
+  ms = 45_000,
 ): Promise<NonNullable<Value>> {
   const end = Date.now() + ms;
   for (;;) {

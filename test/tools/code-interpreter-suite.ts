@@ -29,11 +29,11 @@ const logsOf = (call: ReturnType<typeof codeCalls>[number]): string =>
 
 /** Real code in a real box, asked for by a scripted model and seen through the graph. */
 export function describeCodeInterpreter({ driver, code, draws }: Task): void {
-  describe(`the code interpreter with ${driver}`, { timeout: 120_000 }, () => {
+  describe(`the code interpreter with ${driver}`, { timeout: 240_000 }, () => {
     let stage: Stage;
     beforeAll(async () => {
       stage = await openStage({ SANDBOX_DRIVER: driver });
-    }, 120_000);
+    }, 240_000);
     afterAll(() => stage.close());
     beforeEach(() => {
       stage.scenes.length = 0;

@@ -43,7 +43,7 @@ test('a session that was left behind is not met again, and the model is told eac
   } finally {
     await Promise.all(sandboxes.map((sandbox) => sandbox.close()));
   }
-}, 60_000);
+}, 240_000);
 
 test('a session whose place among the others cannot be stored is held by nobody', async () => {
   const sandbox: Sandbox = await openSandbox(driver, { sessions: { total: 1, perProject: 1, waitMs: 300 } });
@@ -56,4 +56,4 @@ test('a session whose place among the others cannot be stored is held by nobody'
   } finally {
     await sandbox.close();
   }
-}, 60_000);
+}, 240_000);

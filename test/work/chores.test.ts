@@ -1,5 +1,6 @@
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { eventually } from '../eventually.ts';
 import { type Database, openDatabase } from '../../src/db/open-database.ts';
 import { type Chore, type Chores, createChores } from '../../src/work/chores.ts';
 import { besides } from '../besides.ts';
@@ -16,7 +17,6 @@ const logger = pino({ level: 'info', base: undefined }, { write: (line) => void 
 const said = (message: string | RegExp) => lines.filter(({ msg }) => new RegExp(message).test(String(msg)));
 
 /** Waits as long as a busy machine may take. */
-const until = (look: () => void) => vi.waitFor(look, { timeout: 15_000, interval: 5 });
 
 beforeEach(async () => {
   database = await testDatabase();
@@ -55,7 +55,7 @@ describe('a chore', () => {
         { name: 'often', work: () => (++turns, nothing) },
         { name: 'later', everyMs: 3_600_000, work: () => (++never, nothing) },
       );
-      await until(() => expect(turns).toBeGreaterThan(5));
+      await eventually(() => expect(turns).toBeGreaterThan(5));
       expect(never).toBe(0);
     } finally {
       random.mockRestore();
@@ -76,8 +76,8 @@ describe('a chore', () => {
       },
       { name: 'goes on', work: async () => ((others += 1), {}) },
     );
-    await until(() => expect(said('chore done')).not.toEqual([]));
-    await until(() => expect(others).toBeGreaterThan(2));
+    await eventually(() => expect(said('chore done')).not.toEqual([]));
+    await eventually(() => expect(others).toBeGreaterThan(2));
     expect(said('failed').slice(0, 2)).toMatchObject([
       { level: 50, chore: 'fails', err: { message: 'no luck today' } },
       { level: 50, chore: 'fails' },
@@ -94,7 +94,7 @@ describe('a chore', () => {
     ];
     let turns = 0;
     doing(await process(), { work: async () => done[turns++] ?? {} });
-    await until(() => expect(turns).toBeGreaterThan(done.length));
+    await eventually(() => expect(turns).toBeGreaterThan(done.length));
     expect(said('')).toMatchObject([
       { chore: 'a chore', runs: 3, deltas: 80, ms: expect.any(Number) },
       { chore: 'a chore', runs: 1, deltas: 0, ms: expect.any(Number) },
@@ -118,7 +118,7 @@ describe('a chore', () => {
     await begun.promise;
     let closed = false;
     const close = chores.close().then(() => (closed = true));
-    await until(() => expect(stopped).toBe(true));
+    await eventually(() => expect(stopped).toBe(true));
     expect(closed).toBe(false);
     goOn.resolve();
     await close;
@@ -160,7 +160,7 @@ describe.skipIf(!TEST_DATABASE_URL)(`two processes${servers}`, () => {
     doing(one, chore('one', 'shared'), meeting('own'));
     doing(other, chore('other', 'shared'), meeting("the other's own"));
     await both.promise;
-    await until(() => {
+    await eventually(() => {
       expect(turns.get('oneshared')).toBeGreaterThan(20);
       expect(turns.get('othershared')).toBeGreaterThan(20);
     });
@@ -186,7 +186,7 @@ describe.skipIf(!TEST_DATABASE_URL)(`two processes${servers}`, () => {
     const exclusively: Database['exclusively'] = (name, work) => (++tries, other.exclusively(name, work));
     const watched: Database = { ...other, exclusively };
     doing(watched, { work: async () => ({ turns: ++others }) });
-    await until(() => expect(tries).toBeGreaterThan(3));
+    await eventually(() => expect(tries).toBeGreaterThan(3));
     expect(others).toBe(0);
 
     const client = besides(database);
@@ -198,7 +198,7 @@ and database = (select oid from pg_database where datname = current_database())`
     await client.end();
     expect(cut.rowCount).toBe(1);
     await lost.promise;
-    await until(() => expect(others).toBeGreaterThan(0));
+    await eventually(() => expect(others).toBeGreaterThan(0));
     expect(said('failed')).toEqual([]);
     goOn.resolve();
   });

@@ -1,4 +1,5 @@
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { eventually } from '../eventually.ts';
 import { createOutbox, type Outbox } from '../../src/work/outbox.ts';
 
 /** An outbox whose batches leave when the test says so. */
@@ -26,17 +27,16 @@ describe('what waits to be told to others', () => {
     outbox.put('a', 'a1');
     outbox.put('b', 'b1');
     outbox.put('a', 'a2');
-    await vi.waitFor(() => expect(sent).toEqual([['a2', 'b1']]));
+    await eventually(() => expect(sent).toEqual([['a2', 'b1']]));
     outbox.put('a', 'a3');
     outbox.put('c', 'c1');
     expect(sent).toHaveLength(1);
     release(true);
-    await vi.waitFor(() =>
+    await eventually(() =>
       expect(sent).toEqual([
         ['a2', 'b1'],
         ['a3', 'c1'],
-      ]),
-    );
+      ]));
     release(true);
     await outbox.close();
   });
@@ -45,13 +45,13 @@ describe('what waits to be told to others', () => {
     const { outbox, sent, let: release } = held();
     outbox.put('a', 'a1');
     outbox.connected(true);
-    await vi.waitFor(() => expect(sent).toEqual([['a1']]));
+    await eventually(() => expect(sent).toEqual([['a1']]));
     outbox.put('a', 'a2');
     outbox.put('b', 'b1');
     release(false);
     outbox.connected(false);
     outbox.connected(true);
-    await vi.waitFor(() => expect(sent).toHaveLength(2));
+    await eventually(() => expect(sent).toHaveLength(2));
     expect(sent[1]).toEqual(['a2', 'b1']);
     release(true);
     await outbox.close();
@@ -62,7 +62,7 @@ describe('what waits to be told to others', () => {
     for (let i = 0; i < 6; i++) outbox.put(`${i}`, 'xx');
     outbox.put('new', 'y');
     outbox.connected(true);
-    await vi.waitFor(() => expect(sent).toEqual([['!', 'y']]));
+    await eventually(() => expect(sent).toEqual([['!', 'y']]));
     release(true);
     await outbox.close();
   });
@@ -72,7 +72,7 @@ describe('what waits to be told to others', () => {
     outbox.connected(true);
     outbox.put('a', 'a1');
     const closed = outbox.close();
-    await vi.waitFor(() => expect(sent).toEqual([['a1']]));
+    await eventually(() => expect(sent).toEqual([['a1']]));
     outbox.put('b', 'b1');
     release(true);
     await closed;

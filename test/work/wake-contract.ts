@@ -1,4 +1,5 @@
-import { afterEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
+import { eventually } from '../eventually.ts';
 import type { Topic, Wake } from '../../src/work/wake.ts';
 
 export interface Ways {
@@ -29,7 +30,6 @@ function listen(wake: Wake, topic: Topic): Diary {
   return diary;
 }
 
-const eventually = (look: () => void) => vi.waitFor(look, { timeout: 15_000, interval: 5 });
 
 /** What holds of every kind of wake-up. */
 export function wakeContract(ways: Ways): void {
@@ -191,7 +191,7 @@ export function wakeContract(ways: Ways): void {
       await eventually(() => expect(heard.heard).toEqual(['']));
       await wake.close();
       await unblock();
-      await vi.waitFor(async () => expect(await connections()).toBe(0), { timeout: 15_000, interval: 20 });
+      await eventually(async () => expect(await connections()).toBe(0));
     });
 
     test('leave no connection behind, and what was just said is still sent', async () => {
@@ -202,7 +202,7 @@ export function wakeContract(ways: Ways): void {
       await eventually(() => expect(heard.heard).toEqual(['key_last']));
       await b.close();
       open.splice(0);
-      await vi.waitFor(async () => expect(await connections()).toBe(0), { timeout: 15_000, interval: 20 });
+      await eventually(async () => expect(await connections()).toBe(0));
     });
   });
 }

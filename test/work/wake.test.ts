@@ -1,6 +1,7 @@
 import { Redis } from 'ioredis';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { eventually } from '../eventually.ts';
 import { createNotifyWake } from '../../src/work/notify-wake.ts';
 import { createRedisWake } from '../../src/work/redis-wake.ts';
 import { createLocalWake } from '../../src/work/wake.ts';
@@ -76,7 +77,7 @@ describe.skipIf(!TEST_DATABASE_URL)('wake-ups through NOTIFY (needs TEST_DATABAS
       () => {},
     );
     for (let i = 0; i < 1000; i++) a.wake('stop', `run_${i}`);
-    await vi.waitFor(() => expect(heard).toBe(1000));
+    await eventually(() => expect(heard).toBe(1000));
     const statements = query.mock.calls.length;
     query.mockRestore();
     off();
@@ -94,13 +95,13 @@ describe.skipIf(!TEST_DATABASE_URL)('wake-ups through NOTIFY (needs TEST_DATABAS
     await eavesdropper.connect();
     await eavesdropper.query('listen skein_wake');
     const first = await open();
-    await vi.waitFor(() => expect(first.carrier!.alone).toBe(true), 15_000);
+    await eventually(() => expect(first.carrier!.alone).toBe(true));
     first.wake('stop', 'for nobody');
     const second = await open();
-    await vi.waitFor(() => expect(first.carrier!.alone || second.carrier!.alone).toBe(false), 15_000);
+    await eventually(() => expect(first.carrier!.alone || second.carrier!.alone).toBe(false));
     first.wake('stop', 'of the first');
     second.wake('stop', 'of the second');
-    await vi.waitFor(() => expect(heard).toEqual(expect.arrayContaining(['stop of the first', 'stop of the second'])), 15_000);
+    await eventually(() => expect(heard).toEqual(expect.arrayContaining(['stop of the first', 'stop of the second'])));
     expect(heard).toContain(LOST);
     expect(heard).not.toContain('stop for nobody');
     await first.close();
@@ -163,14 +164,14 @@ describe.skipIf(!TEST_REDIS_URL)('wake-ups through Redis (needs TEST_REDIS_URL)'
         () => {},
       ),
     ];
-    await vi.waitFor(() => expect(of.missed).toBe(1)); // from now on it hears everything
+    await eventually(() => expect(of.missed).toBe(1)); // from now on it hears everything
     const sent = Array.from({ length: 200 }, (_, i) => `text ${i}\nwith a second line and ${LOST}`);
     for (const text of sent) a.carrier!.channels!.publish('t', text);
-    await vi.waitFor(() => expect(of.b).toEqual(sent));
+    await eventually(() => expect(of.b).toEqual(sent));
     offs[1]!();
     a.carrier!.channels!.publish('t', 'nobody hears');
     b.carrier!.channels!.publish('t', 'the end');
-    await vi.waitFor(() => expect(of.a).toEqual(['the end']));
+    await eventually(() => expect(of.a).toEqual(['the end']));
     expect([of.b.length, of.stranger.length]).toEqual([200, 0]);
     for (const off of offs) off();
     for (const wake of [a, b, stranger]) await wake.close();
@@ -186,12 +187,12 @@ describe.skipIf(!TEST_REDIS_URL)('wake-ups through Redis (needs TEST_REDIS_URL)'
       (text) => heard.push(text),
       () => (missed += 1),
     );
-    await vi.waitFor(() => expect(missed).toBe(1));
+    await eventually(() => expect(missed).toBe(1));
     gate.cut();
-    await vi.waitFor(() => expect(missed).toBe(2), 15_000);
-    await vi.waitFor(() => expect([a.carrier!.problem, b.carrier!.problem]).toEqual([null, null]), 15_000);
+    await eventually(() => expect(missed).toBe(2));
+    await eventually(() => expect([a.carrier!.problem, b.carrier!.problem]).toEqual([null, null]));
     a.carrier!.channels!.publish('t', 'again');
-    await vi.waitFor(() => expect(heard).toEqual(['again']));
+    await eventually(() => expect(heard).toEqual(['again']));
     off();
     await a.close();
     await b.close();
