@@ -133,3 +133,13 @@ export async function threadOf(page: Page): Promise<string> {
   await page.waitForURL(/#\/threads\//);
   return decodeURIComponent(new URL(page.url()).hash.split('/')[2]!);
 }
+
+/** Drops files on the conversation, by their names. */
+export async function dropFiles(page: Page, files: Record<string, string>): Promise<void> {
+  const dataTransfer = await page.evaluateHandle((given) => {
+    const transfer = new DataTransfer();
+    for (const [name, text] of given) transfer.items.add(new File([text], name, { type: 'text/markdown' }));
+    return transfer;
+  }, Object.entries(files));
+  for (const event of ['dragenter', 'dragover', 'drop']) await composer(page).dispatchEvent(event, { dataTransfer });
+}

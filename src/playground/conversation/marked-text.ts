@@ -28,8 +28,15 @@ export function markedText({ value, annotations }: TextPart): string {
       const number = numbers.get(place) ?? numbers.size + 1;
       numbers.set(place, number);
       text += `[${number}](${CITATION}${index})`;
-    } else text += `${FILE}${annotation.fileId}`;
+    } else {
+      const link = `${FILE}${annotation.fileId}`;
+      // Where it is not the target of a link already, it becomes one, by the file's name.
+      text += text.endsWith('](') ? link : `[${plain(annotation.text.slice(annotation.text.lastIndexOf('/') + 1))}](${link})`;
+    }
     at = endIndex;
   }
   return text + value.slice(at);
 }
+
+/** A text that Markdown takes as it is. */
+const plain = (text: string): string => text.replaceAll(/[\\`*_{}[\]()#+.!|<>~-]/g, '\\$&');
