@@ -1,4 +1,4 @@
-import { delta, type EventStream, finish, openModelServer, streamTo } from '../llm/model-server.ts';
+import { answerOk, delta, type EventStream, finish, openModelServer, streamTo } from '../llm/model-server.ts';
 
 /** One answer of the model, in the hands of a test. */
 export interface Answer {
@@ -24,7 +24,9 @@ const USED = { choices: [], usage: { prompt_tokens: 7, completion_tokens: 5, tot
 export async function openHeldModel(): Promise<HeldModel> {
   const answers: Answer[] = [];
   const waiting: ((answer: Answer) => void)[] = [];
-  const server = await openModelServer(({ response }) => {
+  const server = await openModelServer((exchange) => {
+    const { request, response } = exchange;
+    if (request.method === 'GET') return answerOk(exchange); // its list of models
     const answer = answerOn(streamTo(response), new Promise((resolve) => response.on('close', resolve)));
     const next = waiting.shift();
     if (next) next(answer);
