@@ -175,11 +175,25 @@ export const bytesOf = (vector: Float32Array): Buffer =>
 function compare(file: string, { chunks, values }: Matrix, vector: Float32Array, best: Best): void {
   const dimensions = vector.length;
   if (values.length !== chunks * dimensions) return; // of another embedder: its store is refused where it is chosen
-  for (let number = 0, at = 0; number < chunks; number++) {
-    let sum = 0;
-    for (let i = 0; i < dimensions; i++) sum += values[at++]! * vector[i]!;
-    if (sum > best.least) best.add({ file, number, cosine: sum });
+  for (let number = 0; number < chunks; number++) {
+    const cosine = product(values, number * dimensions, vector);
+    if (cosine > best.least) best.add({ file, number, cosine });
   }
+}
+
+/** Four sums, which do not wait for each other: half as fast again as one. */
+function product(values: Float32Array, from: number, vector: Float32Array): number {
+  const dimensions = vector.length;
+  const even = dimensions - (dimensions % 4);
+  let [a, b, c, d] = [0, 0, 0, 0];
+  for (let i = 0, at = from; i < even; i += 4, at += 4) {
+    a += values[at]! * vector[i]!;
+    b += values[at + 1]! * vector[i + 1]!;
+    c += values[at + 2]! * vector[i + 2]!;
+    d += values[at + 3]! * vector[i + 3]!;
+  }
+  for (let i = even; i < dimensions; i++) a += values[from + i]! * vector[i]!;
+  return a + b + c + d;
 }
 
 /** The best so far; what does not point into the same direction at all is nothing that was found. */

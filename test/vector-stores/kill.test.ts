@@ -135,4 +135,13 @@ describe.skipIf(!TEST_DATABASE_URL)('two processes on one database (needs TEST_D
     await expectAllDoneOnce(b, id);
     for (const server of [a, b]) expect(server.output()).toMatch(/a file was read into its vector store/);
   });
+
+  test('one that only answers callers leaves the reading to one that only works, and hears how far it is', async () => {
+    const [api, worker] = [await start({ ROLE: 'api' }), await start({ ROLE: 'worker' })];
+    const fileIds = await Promise.all([1, 2, 3].map((i) => upload(api, i)));
+    const { createVectorStore } = await api.query(CreateVectorStoreDocument, { input: { fileIds } });
+    await until(api, createVectorStore.vectorStore!.id, fileIds.length);
+    expect(api.output()).not.toMatch(/was read into/);
+    expect(worker.output()).toMatch(/was read into/);
+  });
 });
