@@ -3,16 +3,22 @@
 FROM node:24-bookworm-slim AS build
 WORKDIR /skein
 COPY . .
-# Packages by the lockfile, then the generated code; what only development needs goes again. The Node that comes as a
-# package is for machines that have none.
-RUN node src/setup/prepare.mjs \
- && npm prune --omit=dev --ignore-scripts \
- && rm -rf node_modules/node-linux-* node_modules/.bin/node test docker .ci
+# Packages by the lockfile, then the generated code.
+RUN node src/setup/prepare.mjs
+# Steps that build pages and the client into dist/ go here, while what they need is still there.
+
+# What only development needs goes again, and what a server is made of is put together.
+RUN node src/setup/drop-dev-packages.mjs \
+ && mkdir -p image/prisma \
+ && mv package.json LICENSE src node_modules image/ \
+ && mv prisma/migrations image/prisma/ \
+ && rm -r image/src/setup \
+ && if [ -d dist ]; then mv dist image/; fi
 
 FROM node:24-bookworm-slim
 ENV NODE_ENV=production HOST=0.0.0.0 DATA_DIR=/data
 WORKDIR /skein
-COPY --from=build /skein .
+COPY --from=build /skein/image .
 RUN mkdir /data && chown node:node /data
 USER node
 VOLUME /data
