@@ -3,17 +3,15 @@
 FROM node:24-bookworm-slim AS build
 WORKDIR /skein
 COPY . .
-# Packages by the lockfile, then the generated code.
+# Packages by the lockfile, the generated code, and the playground.
 RUN node src/setup/prepare.mjs
-# Steps that build pages and the client into dist/ go here, while what they need is still there.
 
 # What only development needs goes again, and what a server is made of is put together.
 RUN node src/setup/drop-dev-packages.mjs \
  && mkdir -p image/prisma \
- && mv package.json LICENSE src node_modules image/ \
+ && mv package.json LICENSE src dist node_modules image/ \
  && mv prisma/migrations image/prisma/ \
- && rm -r image/src/setup \
- && if [ -d dist ]; then mv dist image/; fi
+ && rm -r image/src/setup
 
 FROM node:24-bookworm-slim
 ENV NODE_ENV=production HOST=0.0.0.0 DATA_DIR=/data
