@@ -1,20 +1,6 @@
-import { existsSync } from 'node:fs';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import { type Browser, chromium, type Locator, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-
-const PATHS = [process.env.CHROMIUM_PATH, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
-const CHROMIUM = PATHS.find((path) => path && existsSync(path));
-
-/** Nothing that a browser does by itself goes anywhere. */
-const ARGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
+import { CHROMIUM, CHROMIUM_ARGS, PATHS } from './chromium.ts';
 
 export interface Windows {
   /** A window with a profile of its own. */
@@ -44,7 +30,7 @@ export interface Window extends Page {
 /** Tests in a real browser: one for a whole file, and no window of it may have a fault. */
 export function inChromium(name: string, body: (windows: Windows) => void): void {
   if (!CHROMIUM) {
-    const why = `no Chromium at ${PATHS.filter(Boolean).join(', ')}: set CHROMIUM_PATH, or install one`;
+    const why = `no Chromium at ${PATHS.join(', ')}: set CHROMIUM_PATH, or install one`;
     if (process.env.REQUIRE_CHROMIUM) test(name, () => expect.fail(why));
     else test.skip(`${name} (NOT TESTED: ${why})`, () => {});
     return;
@@ -53,7 +39,7 @@ export function inChromium(name: string, body: (windows: Windows) => void): void
     let browser: Browser;
     const open: Window[] = [];
     beforeAll(async () => {
-      browser = await chromium.launch({ executablePath: CHROMIUM, args: ARGS });
+      browser = await chromium.launch({ executablePath: CHROMIUM, args: CHROMIUM_ARGS });
     });
     afterEach(async () => {
       const faults = open.flatMap((window) => window.faults);
@@ -134,12 +120,15 @@ export async function threadOf(page: Page): Promise<string> {
   return decodeURIComponent(new URL(page.url()).hash.split('/')[2]!);
 }
 
-/** Drops files on the conversation, by their names. */
-export async function dropFiles(page: Page, files: Record<string, string>): Promise<void> {
-  const dataTransfer = await page.evaluateHandle((given) => {
+const TYPES: Record<string, string> = { md: 'text/markdown', txt: 'text/plain', pdf: 'application/pdf', png: 'image/png' };
+
+/** Drops files, by their names, on the conversation or on something else. */
+export async function dropFiles(page: Page, files: Record<string, string>, on: Locator = composer(page)): Promise<void> {
+  const given = Object.entries(files).map(([name, text]) => ({ name, text, type: TYPES[name.split('.').at(-1)!] ?? '' }));
+  const dataTransfer = await page.evaluateHandle((all) => {
     const transfer = new DataTransfer();
-    for (const [name, text] of given) transfer.items.add(new File([text], name, { type: 'text/markdown' }));
+    for (const { name, text, type } of all) transfer.items.add(new File([text], name, { type }));
     return transfer;
-  }, Object.entries(files));
-  for (const event of ['dragenter', 'dragover', 'drop']) await composer(page).dispatchEvent(event, { dataTransfer });
+  }, given);
+  for (const event of ['dragenter', 'dragover', 'drop']) await on.dispatchEvent(event, { dataTransfer });
 }

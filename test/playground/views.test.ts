@@ -1,22 +1,8 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import type { Locator, Page } from 'playwright-core';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { Locator } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startSkein, type TestSkein } from '../skein.ts';
-import { hasBrowser, openWindow, type Window } from './window.ts';
-
-const AXE = readFileSync(join(import.meta.dirname, '../../node_modules/axe-core/axe.min.js'), 'utf8');
-
-interface Axe {
-  run(): Promise<{ violations: { id: string; impact: string; nodes: { html: string }[] }[] }>;
-}
-
-/** What is seriously wrong for those who do not see the page, or do not use a mouse. */
-async function faults(page: Page): Promise<string[]> {
-  await page.evaluate(AXE);
-  const { violations } = await page.evaluate(() => (globalThis as unknown as { axe: Axe }).axe.run());
-  return violations.filter(({ impact }) => ['serious', 'critical'].includes(impact)).map(({ id, nodes }) => `${id}: ${nodes[0]!.html}`);
-}
+import { barriers } from './axe.ts';
+import { dropFiles, inChromium } from './browser.ts';
 
 /** What is read out with a control. */
 const described = (control: Locator): Promise<string> =>
@@ -27,38 +13,17 @@ const described = (control: Locator): Promise<string> =>
       .join(' '),
   );
 
-async function drop(target: Locator, files: { name: string; type: string; text: string }[]): Promise<void> {
-  const dataTransfer = await target.page().evaluateHandle((given) => {
-    const transfer = new DataTransfer();
-    for (const { name, type, text } of given) transfer.items.add(new File([text], name, { type }));
-    return transfer;
-  }, files);
-  for (const event of ['dragenter', 'dragover', 'drop']) await target.dispatchEvent(event, { dataTransfer });
-}
-
-describe.skipIf(!hasBrowser)('the views of the playground', () => {
+inChromium('the views of the playground', ({ open }) => {
   let skein: TestSkein;
-  let window: Window;
-  let page: Page;
+  const openAt = (hash: string, width = 1280) => open({ url: skein.url, key: skein.key, hash, width, height: 844 });
 
   beforeAll(async () => {
     skein = await startSkein();
-    window = await openWindow(skein);
-    ({ page } = window);
-    await page.getByRole('link', { name: 'Assistants' }).waitFor();
-  }, 120_000);
-
-  afterAll(async () => {
-    await window?.close();
-    await skein?.close();
   });
-
-  beforeEach(() => {
-    window.said.length = 0;
-  });
+  afterAll(() => skein?.close());
 
   test('an assistant is made, mended where the server says, kept from being lost, and deleted', { timeout: 120_000 }, async () => {
-    await page.getByRole('link', { name: 'Assistants' }).click();
+    const page = await openAt('#/assistants');
     await page.getByRole('button', { name: 'New assistant' }).click();
     await page.getByLabel('Name', { exact: true }).fill('Travel desk');
     await page.getByLabel('Temperature').fill('9');
@@ -77,7 +42,7 @@ describe.skipIf(!hasBrowser)('the views of the playground', () => {
     await expect.poll(() => described(temperature)).toContain('The temperature must be 0 to 2.');
     expect(await page.getByRole('alert').textContent()).toContain('The temperature must be 0 to 2.');
     expect(await temperature.getAttribute('aria-invalid')).toBe('true');
-    expect(await faults(page)).toEqual([]);
+    expect(await barriers(page)).toEqual([]);
 
     // This server has no sandbox, and says so where one would be asked for.
     const code = page.getByRole('switch', { name: 'Code interpreter' });
@@ -105,35 +70,34 @@ describe.skipIf(!hasBrowser)('the views of the playground', () => {
     await page.getByRole('button', { name: 'Delete it' }).click();
     await page.getByText('There is none yet.').waitFor();
     await expect.poll(() => page.evaluate(() => document.activeElement?.getAttribute('aria-label'))).toBe('All assistants');
-    expect(window.said).toEqual([]);
   });
 
   test('files are dropped, refused with the reason, shown and deleted', { timeout: 120_000 }, async () => {
-    await page.getByRole('link', { name: 'Files' }).click();
+    // What is refused is refused by HTTP, which a browser's console repeats.
+    const page = await open({ url: skein.url, key: skein.key, hash: '#/files', forgive: /415/ });
     const view = page.locator('main section').first();
     const list = page.getByRole('list', { name: 'Files', exact: true });
     await list.getByText('There are no files yet').waitFor();
-    await drop(view, [
-      { name: 'handbook.md', type: 'text/markdown', text: '# Trains\n\nTrains leave at nine.\n' },
-      { name: '<img src=x onerror=alert(1)>.txt', type: 'text/plain', text: 'Boats leave at noon.' },
-    ]);
+    const files = {
+      'handbook.md': '# Trains\n\nTrains leave at nine.\n',
+      '<img src=x onerror=alert(1)>.txt': 'Boats leave at noon.',
+    };
+    await dropFiles(page, files, view);
     await list.getByText('handbook.md').waitFor();
     await list.getByText('<img src=x onerror=alert(1)>.txt').waitFor();
     await page.getByLabel('Upload as').selectOption('VISION');
-    await drop(view, [{ name: 'no-image.png', type: 'image/png', text: 'words' }]);
+    await dropFiles(page, { 'no-image.png': 'words' }, view);
     await expect.poll(() => page.getByRole('alert').textContent()).toContain('PNG, JPEG, GIF or WebP');
     await page.getByRole('button', { name: 'Dismiss no-image.png' }).click();
-    expect(await faults(page)).toEqual([]);
+    expect(await barriers(page)).toEqual([]);
 
     await page.getByRole('button', { name: /^Delete <img/ }).click();
     await page.getByRole('button', { name: 'Delete it' }).click();
     await expect.poll(() => list.getByRole('listitem').count()).toBe(1);
-    // What was refused was refused by HTTP, which a browser's console repeats.
-    expect(window.said.filter((line) => !line.includes('415'))).toEqual([]);
   });
 
   test('a store is filled and searched, and moves as its files are read in', { timeout: 180_000 }, async () => {
-    await page.getByRole('link', { name: 'Vector stores' }).click();
+    const page = await openAt('#/vector-stores');
     await page.getByRole('button', { name: 'New store' }).click();
     const dialog = page.getByRole('dialog');
     await dialog.getByLabel('Name').fill('Handbook');
@@ -149,7 +113,7 @@ describe.skipIf(!hasBrowser)('the views of the playground', () => {
     await dialog.getByRole('checkbox', { name: /handbook\.md/ }).check();
     await dialog.getByRole('button', { name: 'Add 1 file' }).click();
     await files.getByText('handbook.md').waitFor();
-    await drop(page.locator('[data-detail] > section'), [{ name: 'broken.pdf', type: 'application/pdf', text: '%PDF-1.4 nothing' }]);
+    await dropFiles(page, { 'broken.pdf': '%PDF-1.4 nothing' }, page.locator('[data-detail] > section'));
     await page.getByText('1 file ready, 1 could not be read').waitFor({ timeout: 60_000 });
     await files.getByText('This PDF is damaged or incomplete.').waitFor();
 
@@ -163,33 +127,28 @@ describe.skipIf(!hasBrowser)('the views of the playground', () => {
     await dialog.getByLabel('Name 1').fill('year');
     await dialog.getByLabel('Kind of value 1').selectOption('number');
     await dialog.getByLabel('Value 1', { exact: true }).fill('2026');
-    expect(await faults(page)).toEqual([]);
+    expect(await barriers(page)).toEqual([]);
     await dialog.getByRole('button', { name: 'Save' }).click();
     await page.getByRole('list', { name: 'Attributes of handbook.md' }).getByText('2026').waitFor();
-    expect(await faults(page)).toEqual([]);
+    expect(await barriers(page)).toEqual([]);
 
     await page.getByRole('button', { name: 'Take out broken.pdf' }).click();
     await page.getByRole('button', { name: 'Take it out' }).click();
     await page.getByText('1 file ready', { exact: true }).waitFor();
     await expect.poll(() => files.getByText('broken.pdf').count()).toBe(0);
-    expect(window.said).toEqual([]);
   });
 
   test('on a phone, a list and what is chosen from it are two screens', { timeout: 60_000 }, async () => {
-    const phone = await openWindow(skein, { width: 390, height: 844 });
-    try {
-      await phone.page.getByRole('button', { name: 'Open the list of conversations' }).click();
-      await phone.page.getByRole('link', { name: 'Vector stores' }).click();
-      const store = phone.page.getByRole('link', { name: /Handbook/ });
-      await store.click();
-      await phone.page.getByRole('heading', { name: 'Handbook' }).waitFor();
-      expect(await store.isVisible()).toBe(false);
-      expect(await phone.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth)).toBe(true);
-      expect(await faults(phone.page)).toEqual([]);
-      await phone.page.getByRole('link', { name: 'All stores' }).click();
-      await store.waitFor();
-    } finally {
-      await phone.close();
-    }
+    const page = await openAt('#/new', 390);
+    await page.getByRole('button', { name: 'Open the list of conversations' }).click();
+    await page.getByRole('link', { name: 'Vector stores' }).click();
+    const store = page.getByRole('link', { name: /Handbook/ });
+    await store.click();
+    await page.getByRole('heading', { name: 'Handbook' }).waitFor();
+    expect(await store.isVisible()).toBe(false);
+    expect(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth)).toBe(true);
+    expect(await barriers(page)).toEqual([]);
+    await page.getByRole('link', { name: 'All stores' }).click();
+    await store.waitFor();
   });
 });
