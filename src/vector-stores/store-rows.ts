@@ -96,6 +96,7 @@ on conflict (vector_store_id, file_id) do update set batch_id = coalesce(exclude
   attributes = excluded.attributes, chunking = excluded.chunking,
   ${anew('status', `'IN_PROGRESS'`)}, ${anew('last_error', 'null')}, ${anew('failures', '0')}, ${anew('lost', '0')},
   ${anew('retry_at', 'null')}, ${anew('chunks', '0')}, ${anew('usage_bytes', '0')}, ${anew('turn', 'excluded.turn')},
+  ${anew('created_at', 'excluded.created_at')},
   ${anew('owner', 'null')}, ${anew('lease_until', 'null')}
 returning file_id as "fileId"`,
     values: [storeId, projectId, JSON.stringify(rows), batchId],
@@ -178,7 +179,7 @@ from wanted w, (
   select own.id, ${firstTurn('own.id')} as first from (select id from known union all select id from made) own
 ) s order by w.file_id
 on conflict (vector_store_id, file_id) do update set status = 'IN_PROGRESS', last_error = null, failures = 0, lost = 0,
-  retry_at = null, turn = excluded.turn, ${RELEASED} where t.status in ('FAILED', 'CANCELLED')`,
+  retry_at = null, turn = excluded.turn, created_at = excluded.created_at, ${RELEASED} where t.status in ('FAILED', 'CANCELLED')`,
     values: [projectId, threadId, JSON.stringify(rows), mintId('VectorStore'), JSON.stringify(DEFAULT_CHUNKING)],
   });
   const store = `s.id = (select t.tool_resources #>> '{fileSearch,vectorStoreIds,0}' from thread t where t.id = $1)`;

@@ -29,7 +29,10 @@ export interface VectorStores extends Search {
   removeFile(projectId: string, id: string): Promise<void>;
   /** Stores of these that take part in a search, with the states of the others: for those who search in a run. */
   usable(projectId: string, ids: readonly string[]): Promise<{ ready: string[]; expired: string[] }>;
-  /** Waits until nothing of these stores is being read any more; false when `mostMs` were not enough. */
+  /**
+   * Waits until nothing of these stores is being read any more, of each file for `mostMs` after it was added and no
+   * longer: false when that was not enough.
+   */
   ingested(projectId: string, ids: readonly string[], mostMs: number, signal: AbortSignal): Promise<boolean>;
   /** Files were added by others' transactions, which are committed. */
   wakeReaders(): void;
@@ -71,13 +74,15 @@ export function createVectorStores(options: { db: Db; wake: Wake; search: Search
       wake.wake('stores', storeId);
     });
 
-  async function isIngesting(projectId: string, ids: readonly string[]): Promise<boolean> {
-    const rows = await db.query({
+  /** Milliseconds that files which are being read are worth waiting for, the most of all; null = nothing is being read. */
+  async function patience(projectId: string, ids: readonly string[], mostMs: number): Promise<number | null> {
+    const [row] = await db.query<{ left: number | null }>({
       name: 'stores-ingesting',
-      text: `select 1 from vector_store_file where vector_store_id = any($1) and project_id = $2 and status = 'IN_PROGRESS' limit 1`,
-      values: [ids, projectId],
+      text: `select max(extract(epoch from created_at - now()) * 1000 + $3)::float8 as left from vector_store_file
+where vector_store_id = any($1) and project_id = $2 and status = 'IN_PROGRESS'`,
+      values: [ids, projectId, mostMs],
     });
-    return rows.length > 0;
+    return row!.left;
   }
 
   const watch = (id: string, changed: () => void) => wake.on('stores', (subject) => subject === id && changed(), changed);
@@ -188,16 +193,15 @@ where s.id = any($1) and s.project_id = $2 and ${storeIsThere('s')}`,
     },
 
     async ingested(projectId, ids, mostMs, signal) {
-      const end = performance.now() + mostMs;
       let look = Promise.withResolvers<void>();
       const offs = ids.map((id) => watch(id, () => look.resolve()));
       try {
         for (;;) {
           look = Promise.withResolvers<void>();
-          if (!(await isIngesting(projectId, ids))) return true;
-          wake.wake('ingest');
-          const left = end - performance.now();
+          const left = await patience(projectId, ids, mostMs);
+          if (left === null) return true;
           if (left <= 0) return false;
+          wake.wake('ingest');
           const timer = new AbortController();
           const pause = setTimeout(Math.min(left, LOOK_EVERY_MS), undefined, {
             signal: AbortSignal.any([signal, timer.signal]),

@@ -224,7 +224,7 @@ export const VectorStoreFile = builder.objectRef<FileRow>('VectorStoreFile').imp
       description: 'Bytes of its passages and their vectors.',
       resolve: ({ usageBytes }) => Number(usageBytes),
     }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was first added.' }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was added, or added once more to be read again.' }),
     extractedText: t.string({
       nullable: true,
       description: `The text that was read out of it, which locations of passages and quotes are places in; null unless COMPLETED. At most ${TEXT_AT_ONCE} UTF-16 units at once.`,
