@@ -5,8 +5,6 @@ import type { Block } from './extraction/extraction.ts';
 import type { SourceLocation } from './location.ts';
 import { searchable } from './searchable.ts';
 
-/** Chunks that one statement inserts: some megabytes, and one round of counting. */
-const AT_ONCE = 256;
 /** UTF-16 units of one piece of extracted text. */
 const PIECE = 64_000;
 
@@ -21,49 +19,50 @@ export function pagesOf(chunk: Pick<Chunk, 'startIndex' | 'endIndex' | 'page' | 
   return pages.length > 1 ? pages : null;
 }
 
-/** Puts the chunks of a file that is read anew in the place of those it had. */
-export async function replaceChunks(
+/** Adds chunks of a file, the first of them with this number. */
+export async function insertChunks(
   tx: Tx,
   file: { id: string; vectorStoreId: string },
+  first: number,
   chunks: readonly Chunk[],
   blocks: readonly Block[],
   vectors: readonly Float32Array[],
 ): Promise<void> {
-  tx.write({ name: 'chunks-delete', text: 'delete from chunk where vector_store_file_id = $1', values: [file.id] });
-  for (let from = 0; from < chunks.length; from += AT_ONCE) {
-    const part = chunks.slice(from, from + AT_ONCE);
-    const locations = part.map(({ startIndex, endIndex, page, startLine, endLine, headingPath }): SourceLocation => ({
-      startIndex,
-      endIndex,
-      page,
-      startLine,
-      endLine,
-      headingPath,
-    }));
-    // Awaited, so that of a large file no more is underway than one statement.
-    await tx.query({
-      name: 'chunks-insert',
-      text: `insert into chunk (vector_store_file_id, number, vector_store_id, text, location, pages, words, lexemes, embedding)
+  const locations = chunks.map(({ startIndex, endIndex, page, startLine, endLine, headingPath }): SourceLocation => ({
+    startIndex,
+    endIndex,
+    page,
+    startLine,
+    endLine,
+    headingPath,
+  }));
+  await tx.query({
+    name: 'chunks-insert',
+    text: `insert into chunk (vector_store_file_id, number, vector_store_id, text, location, pages, words, lexemes, embedding)
 select $1, c.number, $2, c.text, c.location, c.pages, w.words, s.lexemes, c.embedding
 from unnest($3::int[], $4::text[], $5::jsonb[], $6::jsonb[], $7::text[], $8::bytea[])
   c(number, text, location, pages, searchable, embedding)
 cross join lateral (select to_tsvector('english', c.searchable) as lexemes) s
 cross join lateral (select coalesce(sum(cardinality(positions)), 0)::int as words from unnest(s.lexemes)) w`,
-      values: [
-        file.id,
-        file.vectorStoreId,
-        part.map((_, i) => from + i),
-        part.map(({ text }) => text),
-        locations.map((location) => JSON.stringify(location)),
-        part.map((chunk) => {
-          const pages = pagesOf(chunk, blocks);
-          return pages && JSON.stringify(pages);
-        }),
-        part.map(keywordText),
-        vectors.slice(from, from + AT_ONCE).map(bytesOf),
-      ],
-    });
-  }
+    values: [
+      file.id,
+      file.vectorStoreId,
+      chunks.map((_, i) => first + i),
+      chunks.map(({ text }) => text),
+      locations.map((location) => JSON.stringify(location)),
+      chunks.map((chunk) => {
+        const pages = pagesOf(chunk, blocks);
+        return pages && JSON.stringify(pages);
+      }),
+      chunks.map(keywordText),
+      vectors.map(bytesOf),
+    ],
+  });
+}
+
+/** Removes what there is of a file: of a reading that came to nothing, or before another one. */
+export function deleteChunks(tx: Tx, fileId: string): void {
+  tx.write({ name: 'chunks-delete', text: 'delete from chunk where vector_store_file_id = $1', values: [fileId] });
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import { LlmError } from '../llm/llm.ts';
 import { createLeases, type Leases, RELEASED } from '../work/leases.ts';
-import { type ClaimedFile, FileLostError, readIn, type ReadInOptions } from './read-in.ts';
+import { type ClaimedFile, FileLostError, forgetSteps, readIn, type ReadInOptions } from './read-in.ts';
 import type { VectorStoreFileError } from './vector-store.ts';
 
 /** Reads files into vector stores, as many at a time as it may, for as long as the process lives. */
@@ -109,7 +109,7 @@ export function createIngest(options: IngestOptions): Ingest {
       log.info({ ms, code: error.code }, 'a file cannot be read into its vector store');
       await settle(file, error);
     } catch (error) {
-      if (signal.aborted || error instanceof FileLostError) return;
+      if (signal.aborted || error instanceof FileLostError) return forgetSteps(db, file.id);
       await fail(file, error, log);
     }
   }
@@ -148,6 +148,7 @@ where id = $1 and owner = $2 and epoch = $3 and status = 'IN_PROGRESS'`,
       });
       tx.afterCommit(() => wake.wake('stores', file.vectorStoreId));
     });
+    await forgetSteps(db, file.id);
   }
 
   async function heartbeat(): Promise<void> {

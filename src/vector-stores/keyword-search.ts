@@ -21,9 +21,10 @@ const MOST_CANDIDATES = 20_000;
 /** Words of a query that count. */
 const MOST_WORDS = 64;
 
-/** SQL over chunks `c`: those of files whose attributes fit the jsonpath in a parameter, if there is one. */
-export const fitsFilter = (stores: string, filter: string): string => `(${filter}::jsonpath is null or c.vector_store_file_id in (
-  select f.id from vector_store_file f where f.vector_store_id = any(${stores}) and f.attributes @@ ${filter}::jsonpath))`;
+/** SQL over chunks `c`: those of files that are read in and whose attributes fit the jsonpath in a parameter, if there is one. */
+const isFound = (stores: string, filter: string): string => `c.vector_store_file_id in (
+  select f.id from vector_store_file f where f.vector_store_id = any(${stores}) and f.status = 'COMPLETED'
+  and (${filter}::jsonpath is null or f.attributes @@ ${filter}::jsonpath))`;
 
 interface Word {
   lexeme: string;
@@ -58,7 +59,7 @@ where a.chunks > 0 group by 1 order by 2, 1 limit ${MOST_WORDS}`,
     text: `with candidate as (
   select c.vector_store_file_id as file, c.number, c.lexemes,
     ${K1} * (${1 - B} + ${B} * c.words / $6::float8) as weight
-  from chunk c where c.vector_store_id = any($1) and c.lexemes @@ $2::tsquery and ${fitsFilter('$1', '$3')}
+  from chunk c where c.vector_store_id = any($1) and c.lexemes @@ $2::tsquery and ${isFound('$1', '$3')}
   limit ${MOST_CANDIDATES}
 ), scored as (
   select c.file, c.number, sum(w.idf * ${K1 + 1} * cardinality(l.positions) / (cardinality(l.positions) + c.weight)) as score

@@ -4,10 +4,10 @@ import type { Embedder, Embeddings } from '../llm/embeddings.ts';
 import { RELEASED } from '../work/leases.ts';
 import type { Wake } from '../work/wake.ts';
 import type { ChunkingStrategy } from './chunk.ts';
-import { replaceChunks, replaceText } from './chunk-rows.ts';
-import type { Extracted, Extractor } from './extract.ts';
+import { deleteChunks, insertChunks, replaceText } from './chunk-rows.ts';
+import type { Extractor } from './extract.ts';
 import { EmbedderMissingError } from './search.ts';
-import { storeIsThere, type VectorStoreFileError } from './vector-store.ts';
+import { isLeftOver, storeIsThere, type VectorStoreFileError } from './vector-store.ts';
 
 /** A file of a store in the hands of the process that reads it in. */
 export interface ClaimedFile {
@@ -39,31 +39,22 @@ export interface ReadInOptions {
   owner: string;
 }
 
-/** Texts that are embedded before it is looked whether anybody still wants them. */
-const EMBED_AT_ONCE = 64;
-
-/** Bytes of the vectors of one file: they are in memory together, until they are stored with it. */
-const MOST_VECTOR_BYTES = 256 * 1024 * 1024;
-
-type Read = Extracted & { ok: true };
-
-const tooManyVectors = (passages: number): VectorStoreFileError => ({
-  code: 'TOO_LARGE',
-  message:
-    `The vectors of its ${passages} passages take more than ${MOST_VECTOR_BYTES / 1024 / 1024} MB. Split it into smaller ` +
-    'files, add it with a larger maxChunkSizeTokens, or use fewer EMBEDDING_DIMENSIONS.',
-});
+/**
+ * Chunks of one step: they are embedded, and then stored in a transaction of their own. A whole file in one would keep
+ * everybody who wants its store waiting, and, where the database is embedded, everybody.
+ */
+const STEP = 128;
 
 /**
- * Reads a file in: its text, its chunks, their vectors, and then all of it in one transaction, so that nobody ever finds
- * half of it. Answers with what is wrong with the file, or null when it is done.
+ * Reads a file in: its text, its chunks with their vectors step by step, and what makes it COMPLETED in the end; nobody
+ * finds any of it before. Answers with what is wrong with the file, or null when it is done.
  */
 export async function readIn(
   file: ClaimedFile,
   options: ReadInOptions,
   signal: AbortSignal,
 ): Promise<VectorStoreFileError | null> {
-  const { db, files, extractor, embeddings } = options;
+  const { db, wake, files, extractor, embeddings } = options;
   const [store] = await db.query<{ embedder: string | null }>({
     name: 'ingest-store',
     text: `select s.embedder from vector_store s where s.id = $1 and ${storeIsThere('s')}`,
@@ -87,25 +78,60 @@ export async function readIn(
     if (read.code === 'server_error') throw new Error(read.message);
     return { code: read.code.toUpperCase() as VectorStoreFileError['code'], message: read.message };
   }
-  const vectors: Float32Array[] = [];
-  for (let from = 0; from < read.chunks.length; from += EMBED_AT_ONCE) {
-    const texts = read.chunks.slice(from, from + EMBED_AT_ONCE).map(({ indexText }) => indexText);
-    vectors.push(...(await embedder.embed(texts, signal)));
-    if (read.chunks.length * vectors[0]!.byteLength > MOST_VECTOR_BYTES) return tooManyVectors(read.chunks.length);
+  const { chunks, blocks, text } = read;
+  let bytes = 0;
+  for (let from = 0; from < chunks.length; from += STEP) {
+    const part = chunks.slice(from, from + STEP);
+    const vectors = await embedder.embed(
+      part.map(({ indexText }) => indexText),
+      signal,
+    );
+    await db.tx(async (tx) => {
+      await expectHeld(tx, file, options);
+      if (from === 0) {
+        deleteChunks(tx, file.id); // of a worker that was lost with it
+        await settleEmbedder(tx, file.vectorStoreId, embedder, vectors[0]!.length);
+      }
+      await insertChunks(tx, file, from, part, blocks, vectors);
+      tx.write({
+        name: 'ingest-step',
+        text: 'update vector_store_file set chunks = $2 where id = $1',
+        values: [file.id, from + part.length],
+      });
+    });
+    part.forEach((chunk, i) => (bytes += Buffer.byteLength(chunk.text) + vectors[i]!.byteLength));
   }
-  await db.tx((tx) => keep(tx, file, options, embedder, read, vectors));
+  await db.tx(async (tx) => {
+    await expectHeld(tx, file, options);
+    replaceText(tx, file.id, text);
+    tx.write({
+      name: 'ingest-done',
+      text: `update vector_store_file set status = 'COMPLETED', last_error = null, usage_bytes = $2, ${RELEASED} where id = $1`,
+      values: [file.id, bytes],
+    });
+    // Its chunks are found from now on, and were counted before.
+    tx.write({
+      name: 'ingest-found',
+      text: 'update vector_store set version = version + 1 where id = $1',
+      values: [file.vectorStoreId],
+    });
+    tx.afterCommit(() => wake.wake('stores', file.vectorStoreId));
+  });
   return null;
 }
 
-async function keep(
-  tx: Tx,
-  file: ClaimedFile,
-  { owner, wake }: ReadInOptions,
-  embedder: Embedder,
-  { text, chunks, blocks }: Read,
-  vectors: readonly Float32Array[],
-): Promise<void> {
-  const dimensions = vectors[0]?.length ?? null;
+/** Removes what was stored of a file whose reading has come to nothing, unless somebody else has taken it up. */
+export const forgetSteps = (db: Db, fileId: string): Promise<void> =>
+  db.tx(async (tx) => {
+    const over = await tx.query({
+      name: 'ingest-forget',
+      text: `update vector_store_file set chunks = 0 where id = $1 and ${isLeftOver('vector_store_file')} returning id`,
+      values: [fileId],
+    });
+    if (over.length > 0) deleteChunks(tx, fileId);
+  });
+
+async function expectHeld(tx: Tx, file: ClaimedFile, { owner }: ReadInOptions): Promise<void> {
   const held = await tx.query({
     name: 'ingest-still-held',
     text: `select 1 from vector_store_file f join vector_store s on s.id = f.vector_store_id
@@ -113,25 +139,17 @@ where f.id = $1 and f.owner = $2 and f.epoch = $3 and f.status = 'IN_PROGRESS' a
     values: [file.id, owner, file.epoch],
   });
   if (held.length === 0) throw new FileLostError(file.id);
+}
+
+async function settleEmbedder(tx: Tx, storeId: string, { name }: Embedder, dimensions: number): Promise<void> {
   const [made] = await tx.query<{ embedder: string; dimensions: number }>({
     name: 'ingest-embedder',
     text: `update vector_store set embedder = coalesce(embedder, $2), dimensions = coalesce(dimensions, $3) where id = $1
 returning embedder, dimensions`,
-    values: [file.vectorStoreId, embedder.name, dimensions],
+    values: [storeId, name, dimensions],
   });
   // Another process, with another model, was first with its first file: this one is read again with that.
-  if (made!.embedder !== embedder.name) throw new Error('the store has another embedder since');
-  if (dimensions !== null && made!.dimensions !== dimensions) {
-    throw new Error(`${embedder.name} has made ${dimensions} numbers where it made ${made!.dimensions} before`);
-  }
-  await replaceChunks(tx, file, chunks, blocks, vectors);
-  replaceText(tx, file.id, text);
-  const bytes = chunks.reduce((sum, chunk, i) => sum + Buffer.byteLength(chunk.text) + vectors[i]!.byteLength, 0);
-  tx.write({
-    name: 'ingest-done',
-    text: `update vector_store_file set status = 'COMPLETED', last_error = null, chunks = $2, usage_bytes = $3, ${RELEASED}
-where id = $1`,
-    values: [file.id, chunks.length, bytes],
-  });
-  tx.afterCommit(() => wake.wake('stores', file.vectorStoreId));
+  if (made!.embedder !== name) throw new Error('the store has another embedder since');
+  if (made!.dimensions !== dimensions)
+    throw new Error(`${name} has made ${dimensions} numbers where it made ${made!.dimensions} before`);
 }

@@ -1,9 +1,10 @@
 import type { Db } from '../db/db.ts';
 import { RELEASED } from '../work/leases.ts';
-import { storeIsExpired } from './vector-store.ts';
+import { forgetSteps } from './read-in.ts';
+import { isLeftOver, storeIsExpired } from './vector-store.ts';
 
-/** Files of stores that one step empties or removes. */
-const FILES_AT_ONCE = 20;
+/** Files of stores that one step empties or removes: with all of their passages, which may be thousands. */
+const FILES_AT_ONCE = 1;
 const STORES_AT_ONCE = 100;
 
 /**
@@ -17,12 +18,23 @@ export async function sweepStores(db: Db, signal: AbortSignal): Promise<{ stores
       name: 'stores-sweep-files',
       text: `delete from vector_store_file where id in (
   select f.id from vector_store s join vector_store_file f on f.vector_store_id = s.id
-  where s.deleted_at is not null order by f.id limit ${FILES_AT_ONCE} for update of f skip locked
+  where s.deleted_at is not null limit ${FILES_AT_ONCE} for update of f skip locked
 ) returning 1`,
       values: [],
     });
     done.files += gone.length;
     if (gone.length < FILES_AT_ONCE) break;
+  }
+  // What readers have left that were killed after their file was cancelled.
+  while (!signal.aborted) {
+    const [file] = await db.query<{ id: string }>({
+      name: 'stores-left-over',
+      text: `select f.id from vector_store_file f where ${isLeftOver('f')} limit 1`,
+      values: [],
+    });
+    if (!file) break;
+    await forgetSteps(db, file.id);
+    done.files += 1;
   }
   while (!signal.aborted) {
     const emptied = await db.query({
@@ -30,7 +42,7 @@ export async function sweepStores(db: Db, signal: AbortSignal): Promise<{ stores
       text: `with over as (
   select f.id from vector_store s join vector_store_file f on f.vector_store_id = s.id
   where ${storeIsExpired('s')} and s.deleted_at is null and (f.chunks > 0 or f.status = 'IN_PROGRESS')
-  order by f.id limit ${FILES_AT_ONCE} for update of f skip locked
+  limit ${FILES_AT_ONCE} for update of f skip locked
 ), chunks as (
   delete from chunk c using over where c.vector_store_file_id = over.id
 ), texts as (

@@ -106,10 +106,11 @@ returning file_id as "fileId"`,
     const missing = files.find(({ fileId }) => !there.has(fileId))!;
     throw new NotFoundError('file', missing.fileId, path);
   }
+  // Of those that are to be read again: what is in somebody's hands goes on.
   tx.write({
     name: 'store-files-clear',
     text: `delete from chunk c using vector_store_file f where f.vector_store_id = $1 and f.file_id = any($2)
-and f.status = 'IN_PROGRESS' and c.vector_store_file_id = f.id`,
+and f.status = 'IN_PROGRESS' and f.owner is null and c.vector_store_file_id = f.id`,
     values: [storeId, files.map(({ fileId }) => fileId)],
   });
   // Behind the lock nobody else adds any more, and a statement that begins behind it sees all that were added before.

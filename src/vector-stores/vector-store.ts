@@ -55,7 +55,7 @@ export interface VectorStoreFileError {
 export type AttributeValue = string | number | boolean;
 export type Attributes = Record<string, AttributeValue>;
 
-/** A file in a store. It has chunks only while it is COMPLETED. */
+/** A file in a store. It has chunks while it is read, and they are found once it is COMPLETED. */
 export interface VectorStoreFile {
   id: string;
   projectId: string;
@@ -112,6 +112,9 @@ export const STORE_VIEW = {
   where: storeIsThere('t'),
   extra: `${storeIsExpired('t')} as expired`,
 };
+
+/** SQL over `vector_store_file`, under an alias: its reading has come to nothing, and left something behind. */
+export const isLeftOver = (alias: string): string => `${alias}.status in ('FAILED', 'CANCELLED') and ${alias}.chunks > 0`;
 
 /** SQL select items over `vector_store_file`, under an alias, as `FileCounts`. */
 export const FILE_COUNTS = (alias: string): string =>

@@ -18,7 +18,9 @@ import { expectCountsRight } from './counts.ts';
 if (!TEST_DATABASE_URL) console.warn('stores that two processes read into are NOT tested (needs TEST_DATABASE_URL)');
 
 const FILES = 200;
-const text = (i: number): string => `# Report ${i}\n\nThe secret of report ${i} is codeword${i}x.\n\n${'Plain words. '.repeat(i % 40)}\n`;
+/** One of them is large, and stored in steps. */
+const LARGE = 100;
+const text = (i: number): string => `# Report ${i}\n\nThe secret of report ${i} is codeword${i}x.\n\n${'Plain words. '.repeat(i % 40)}\n${i === LARGE ? `\n${'Many more plain words of this one. '.repeat(20)}\n`.repeat(400) : ''}`;
 const nameOf = (i: number): string => `confidential-${i}.md`;
 
 let database: TestDatabase;
@@ -89,8 +91,9 @@ async function expectAllDoneOnce(server: ServerProcess, id: string): Promise<voi
   } finally {
     await rows.close();
   }
-  for (const i of [0, 77, FILES - 1]) {
-    const found = await server.query(SearchVectorStoreDocument, { id, query: `codeword${i}x`, first: 1 });
+  for (const i of [0, 77, LARGE, FILES - 1]) {
+    const query = i === LARGE ? 'many more of this one' : `codeword${i}x`;
+    const found = await server.query(SearchVectorStoreDocument, { id, query, first: 1 });
     expect(found.vectorStore!.search).toMatchObject([{ filename: nameOf(i), score: expect.any(Number) }]);
   }
 }

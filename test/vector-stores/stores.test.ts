@@ -359,6 +359,34 @@ describe('a file in a store', () => {
   });
 });
 
+test('a large file is stored in steps: nothing of it is found before all of it is, and nothing is left of one that is stopped', async () => {
+  const paragraph = (i: number) => `Llama ${i} ${'and what there is to say of it '.repeat(12)}${i < 150 ? '' : 'slow'}`;
+  const text = Array.from({ length: 200 }, (_, i) => paragraph(i)).join('\n\n');
+  const id = await shelf.storeOf({ 'goat.md': 'Goats climb.' });
+  const strategy = { chunkingStrategy: { maxChunkSizeTokens: 110, chunkOverlapTokens: 0 } };
+  const fileId = await shelf.upload('large.txt', text);
+  const steps = async () =>
+    (await rows.query('select chunks from vector_store_file where file_id = $1', [fileId]))[0]!.chunks as number;
+  const held = model.hold(/slow/);
+  const batchId = await shelf.add(id, [{ fileId, ...strategy }]);
+  await held;
+  expect(await steps()).toBe(128);
+  const [{ count }] = (await rows.query('select chunks as count from vector_store where id = $1', [id])) as [{ count: number }];
+  expect(count).toBe(129);
+  expect((await shelf.search(id, 'llama')).map(({ filename }) => filename)).not.toContain('large.txt');
+  expect((await shelf.search(id, 'goats'))[0]!.filename).toBe('goat.md');
+  await cancel(batchId);
+  model.release();
+  await vi.waitFor(async () => expect(await steps()).toBe(0), { timeout: 10_000 });
+  await expectCountsRight(rows, id);
+
+  await shelf.add(id, [{ fileId, ...strategy }]);
+  expect((await shelf.settled(id)).fileCounts).toEqual(counts({ completed: 2, total: 2 }));
+  expect(await steps()).toBeGreaterThan(150);
+  expect((await shelf.search(id, 'llama 7'))[0]!.filename).toBe('large.txt');
+  await expectCountsRight(rows, id);
+});
+
 test('stores take turns: a large batch does not keep one file of another store waiting', async () => {
   const held = model.hold();
   const [large, small] = [await shelf.store(), await shelf.store()];
