@@ -163,7 +163,8 @@ async function read(stage: Stage, runId: string, query = BULKY, from?: Reader): 
 describe('a client that reads slowly', () => {
   let stage: Stage;
   beforeEach(async () => {
-    stage = await openStage({ SOCKET_STALL_SECONDS: '5', KEEP_ALIVE_SECONDS: '1' });
+    // Ten pieces, for which a slow one does not read at all, take a busy machine seconds.
+    stage = await openStage({ SOCKET_STALL_SECONDS: '20', KEEP_ALIVE_SECONDS: '10' });
   });
   afterEach(() => stage.close());
 
