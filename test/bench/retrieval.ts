@@ -46,11 +46,14 @@ async function start(name: string, options: RetrievalOptions, databaseUrl: strin
   const running = await run(options.main, [], { ...environment, ...key }, /Skein listens/);
   const url = `http://127.0.0.1:${at}`;
   async function ask<Data>(query: string, variables: object = {}): Promise<Data> {
-    const response = await fetch(`${url}/graphql`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', authorization: `Bearer ${options.key}` },
-      body: JSON.stringify({ query, variables }),
-    });
+    const post = () =>
+      fetch(`${url}/graphql`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', authorization: `Bearer ${options.key}` },
+        body: JSON.stringify({ query, variables }),
+      });
+    // While texts were made the server may have closed a connection that the client still takes for open.
+    const response = await post().catch(post);
     const { data, errors } = (await response.json()) as { data: Data; errors?: object[] };
     if (errors) throw new Error(JSON.stringify(errors));
     return data;
