@@ -70,6 +70,7 @@ const Environment = z.object({
   SANDBOX_MEMORY_MB: integer(256, 65_536).optional(),
   SANDBOX_DISK_MB: integer(1, 65_536).default(256),
   SANDBOX_PROCESSES: integer(8, 4096).default(64),
+  SANDBOX_OUTPUT_KB: integer(1, 65_536).default(1024),
   SANDBOX_SESSIONS: integer(1, 1000).optional(),
   SANDBOX_SESSIONS_PER_PROJECT: integer(1, 1000).default(4),
   SANDBOX_WARM: integer(0, 16).default(1),
@@ -138,6 +139,7 @@ export interface Config {
     readonly memoryBytes: number | null;
     readonly diskBytes: number;
     readonly processes: number;
+    readonly outputBytes: number;
     readonly sessions: number | null;
     readonly sessionsPerProject: number;
     readonly warm: number;
@@ -244,6 +246,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
       memoryBytes: env.SANDBOX_MEMORY_MB ? env.SANDBOX_MEMORY_MB * 1024 * 1024 : null,
       diskBytes: env.SANDBOX_DISK_MB * 1024 * 1024,
       processes: env.SANDBOX_PROCESSES,
+      outputBytes: env.SANDBOX_OUTPUT_KB * 1024,
       sessions: env.SANDBOX_SESSIONS ?? null,
       sessionsPerProject: env.SANDBOX_SESSIONS_PER_PROJECT,
       warm: env.SANDBOX_WARM,

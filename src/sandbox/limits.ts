@@ -15,7 +15,7 @@ export interface CallLimits {
   codeBytes: number;
   /** Printed text that is kept: the first half and the last. */
   logBytes: number;
-  /** Printed text that ends the call. */
+  /** Printed text that ends the call; eight times as much, unless it is said. */
   mostLogBytes: number;
   images: number;
   imageBytes: number;
@@ -63,14 +63,15 @@ export interface LimitOptions {
 }
 
 export function limitsOf(driver: Driver, options: LimitOptions = {}): SandboxLimits {
+  const { logBytes = MIB } = options.call ?? {};
   return {
     call: {
       wallMs: 60 * SECOND,
       cpuMs: 60 * SECOND,
       graceMs: 2 * SECOND,
       codeBytes: 256 * KIB,
-      logBytes: MIB,
-      mostLogBytes: 8 * MIB,
+      logBytes,
+      mostLogBytes: 8 * logBytes,
       images: 10,
       imageBytes: 5 * MIB,
       ...options.call,

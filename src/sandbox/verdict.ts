@@ -26,11 +26,11 @@ function stopped(verdict: Verdict, limits: CallLimits, box: BoxLimits): string {
     case 'cancelled':
       return 'The code was cancelled.';
     case 'memory':
-      return `The code was stopped: it took more than ${mib(box.memoryBytes)} of memory.`;
+      return `The code was stopped: it took more than ${sized(box.memoryBytes)} of memory.`;
     case 'cpu':
       return `The code was stopped: it took more than ${limits.cpuMs / 1000} seconds of processor time.`;
     case 'output':
-      return `The code was stopped: it printed more than ${mib(limits.mostLogBytes)}.`;
+      return `The code was stopped: it printed more than ${sized(limits.mostLogBytes)}.`;
     case 'disk':
       return `The code was stopped: it made more than ${box.files} files.`;
     case 'processes':
@@ -56,6 +56,6 @@ export function lossInWords(reason: LostReason): string {
   }
 }
 
-function mib(bytes: number): string {
-  return `${Math.round(bytes / 1024 / 1024)} MiB`;
+function sized(bytes: number): string {
+  return bytes < 1024 * 1024 ? `${Math.round(bytes / 1024)} KiB` : `${Math.round(bytes / 1024 / 1024)} MiB`;
 }

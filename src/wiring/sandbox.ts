@@ -11,7 +11,7 @@ import { type Sandbox, SandboxUnavailableError } from '../sandbox/sandbox.ts';
 export async function openSandbox({ sandbox, dataDir }: Config, logger: Logger): Promise<Sandbox | null> {
   const { driver } = sandbox;
   const limits = {
-    call: { wallMs: sandbox.timeoutMs, cpuMs: sandbox.cpuMs },
+    call: { wallMs: sandbox.timeoutMs, cpuMs: sandbox.cpuMs, logBytes: sandbox.outputBytes },
     box: {
       ...(sandbox.memoryBytes === null ? {} : { memoryBytes: sandbox.memoryBytes }),
       dataBytes: sandbox.diskBytes,

@@ -47,8 +47,9 @@ export function describeCodeInterpreter({ driver, code, draws }: Task): void {
       expect(response.headers.get('content-disposition')).toContain('attachment');
       return Buffer.from(await response.arrayBuffer());
     };
-    const toolMessage = (nth: number): string =>
-      bodies(stage.model)[nth]!.messages.findLast((message: { role: string }) => message.role === 'tool').content;
+    const toolMessageOf = ({ model }: Stage, nth: number): string =>
+      bodies(model)[nth]!.messages.findLast((message: { role: string }) => message.role === 'tool').content;
+    const toolMessage = (nth: number): string => toolMessageOf(stage, nth);
 
     test('does a task: reads a table, shows its work, and hands a file back that the answer links', async () => {
       const { id: fileId } = await newFile(stage.app, SALES, 'sales.csv');
@@ -140,15 +141,21 @@ export function describeCodeInterpreter({ driver, code, draws }: Task): void {
       expect(await next("print('kept' in globals())")).toBe('False\n');
     });
 
-    test('hands out no more than may lie on its disk, and says what could not be kept', async () => {
-      const small = await openStage({ SANDBOX_DRIVER: driver, SANDBOX_DISK_MB: '8', MAX_PROJECT_FILE_BYTES: '4000000' });
+    test('prints and hands out no more than it may, and says what could not be kept', async () => {
+      const limits = { SANDBOX_DISK_MB: '8', SANDBOX_OUTPUT_KB: '1', MAX_PROJECT_FILE_BYTES: '4000000' };
+      const small = await openStage({ SANDBOX_DRIVER: driver, ...limits });
       try {
         // Without blocks of their own: together they are larger than the disk.
         const code = "for i in range(10):\n    with open(f'/mnt/data/{i}.bin', 'wb') as f: f.truncate(3 << 20)";
+        small.scenes.push(calls([python("while True: print('x' * 99)")]), says('So much.'));
+        const [loud] = codeCalls(await small.perform({ tools: [CODE] }));
+        expect(loud).toMatchObject({ status: 'LIMIT_EXCEEDED' });
+        expect(logsOf(loud!).length).toBeLessThan(2000);
+        expect(toolMessageOf(small, 1)).toContain('printed more than 8 KiB');
         small.scenes.push(calls([python(code)]), says('Done.'));
         const [call] = codeCalls(await small.perform({ tools: [CODE] }));
         expect(call).toMatchObject({ status: 'COMPLETED' });
-        const told = bodies(small.model)[1]!.messages.at(-1).content as string;
+        const told = toolMessageOf(small, 3);
         expect(told).toContain('8 files were too many or too large to be handed out.');
         expect(told).toMatch(/could not be kept: .*MAX_PROJECT_FILE_BYTES/);
         expect(told.match(/sandbox:\/mnt\/data\/\d\.bin/g)).toHaveLength(1);
