@@ -1,5 +1,5 @@
 import { Paperclip, UserRound } from 'lucide-react';
-import { memo, type ReactNode, useCallback } from 'react';
+import { memo, type ReactNode, useCallback, useRef } from 'react';
 import type { ConversationMessage } from 'skein/client';
 import { FileChip, FilePicture } from '../files/file-link.tsx';
 import { useInspector } from '../inspector/inspector-context.ts';
@@ -90,14 +90,18 @@ interface TextProps {
 }
 
 function Text({ text, annotations, messageId, growing }: TextProps) {
+  // The same ones come as other objects when the message is whole: nothing of it is to be drawn again for that.
+  const same = useRef(annotations);
+  if (JSON.stringify(same.current) !== JSON.stringify(annotations)) same.current = annotations;
+  const known = same.current;
   const link = useCallback(
     (href: string, children: ReactNode) => {
       if (href.startsWith(FILE)) return <FileChip fileId={href.slice(FILE.length)}>{children}</FileChip>;
-      const annotation = href.startsWith(CITATION) ? annotations[Number(href.slice(CITATION.length))] : undefined;
+      const annotation = href.startsWith(CITATION) ? known[Number(href.slice(CITATION.length))] : undefined;
       if (annotation?.__typename !== 'FileCitation') return children;
       return <CitationLink citation={annotation} messageId={messageId} label={children} />;
     },
-    [annotations, messageId],
+    [known, messageId],
   );
   return <MarkdownText text={text} growing={growing} link={link} />;
 }
