@@ -24,7 +24,7 @@ export interface WindowOptions {
 /** A page, and everything that went wrong in it. */
 export interface Window extends Page {
   /** Errors, violations of the page's policy, dialogs, other windows, and requests to anywhere but its server. */
-  readonly faults: readonly string[];
+  readonly faults: string[];
 }
 
 /** Tests in a real browser: one for a whole file, and no window of it may have a fault. */

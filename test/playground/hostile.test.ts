@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import {
   ConversationDocument,
   CreateAssistantDocument,
@@ -212,5 +212,22 @@ inChromium('what others have written', (windows) => {
         await expectOnlyText(page, texts);
       }
     }
+  });
+
+  test('would be found out if it did anything', async () => {
+    const page = await open('#/new');
+    const handler = page.evaluate(() => document.body.setAttribute('onclick', 'window.__xss = 1'));
+    await expect(handler).rejects.toThrow('TrustedScript');
+    await page.evaluate((to) => {
+      const picture = document.createElement('img');
+      picture.src = to;
+      document.querySelector('main')!.append(picture, document.createElement('iframe'));
+      open('about:blank');
+    }, 'http://localhost:9/pixel.png');
+    const words = ['TrustedScript', 'asked for http://localhost:9/', 'against the policy: img-src', 'opened another window'];
+    for (const word of words) await vi.waitFor(() => expect(page.faults.join('\n')).toContain(word));
+    const actual = { elements: ['<iframe></iframe>'], pictures: ['http://localhost:9/pixel.png'] };
+    await expect(expectOnlyText(page, [])).rejects.toMatchObject({ actual });
+    page.faults.length = 0;
   });
 });
