@@ -4,7 +4,7 @@ import { bubblewrapHere, longestStall, openSandbox } from './boxes.ts';
 
 const driver: Driver = (await bubblewrapHere()) === null ? 'bubblewrap' : 'pyodide';
 const SESSIONS = 8;
-const ROUNDS = 4;
+const ROUNDS = 5;
 /** Work of a model's kind: a fifth of a second of computing, a file, a pause. */
 const WORK = `
 import csv, time, random
@@ -40,7 +40,7 @@ it('does not let a hostile session make the others take twice as long', async ()
       return performance.now() - began;
     };
     // The machine is shared with other tests: the best of some is nearest to what it takes.
-    const best = async (): Promise<number> => Math.min(await once(), await once(), await once(), await once());
+    const best = async (): Promise<number> => Math.min(await once(), await once());
     const compare = async (round: number): Promise<number> => {
       const hostile = await open(`hostile ${round}`);
       const alone = await best();
@@ -68,4 +68,4 @@ it('does not let a hostile session make the others take twice as long', async ()
   } finally {
     await sandbox.close();
   }
-}, 400_000);
+}, 600_000);
