@@ -209,7 +209,8 @@ describe('ENQUEUE', () => {
     await Promise.all(all.flatMap(({ startRun }) => (startRun.run ? stage.follow(startRun.run.id) : [])));
     expect((await stage.details(last)).status).toBe('COMPLETED');
     expect((await stage.details(runId)).status).toBe('COMPLETED');
-    expect(await threadTexts(threadId)).toHaveLength(50);
+    // One page of them.
+    expect(await threadTexts(threadId)).toHaveLength(30);
     const { thread } = await stage.app.query(ConversationDocument, { threadId });
     expect(thread!.activeRun).toBeNull();
   }, 60_000);
