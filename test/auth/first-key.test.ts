@@ -53,7 +53,7 @@ describe('the first key', () => {
     const file = join(database.dataDir, 'api-key');
     writeFileSync(file, 'sk-skein-of-another-database\n');
     const started = await startProcess(database);
-    expect(started.link).toBe(`${started.url}/graphql`);
+    expect(started.link).toBe(`${started.url}/`);
     expect(started.log().some(({ msg }) => /no longer good/.test(String(msg)))).toBe(true);
     started.kill();
     await started.ended;

@@ -259,7 +259,7 @@ await asyncio.gather(later(2), later(3))`;
         const own = newSince(before);
         const result = await session.execute(
           'import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass',
-          { limits: { wallMs: 200, graceMs: 300 } },
+          { limits: { wallMs: 2000, graceMs: 300 } },
         );
         expect(result).toMatchObject({ status: 'timeout', lost: 'timeout', files: [] });
         expect(result.notice).toContain('session is gone');

@@ -14,6 +14,7 @@ import { type Entry, entriesOf } from './entries.ts';
 import { MessageView } from './message-view.tsx';
 import { PendingView } from './pending-view.tsx';
 import { RunEnd } from './run-end.tsx';
+import type { Schemas } from './function-form.tsx';
 import { useStubs } from './stubs.ts';
 import { ThreadHeader } from './thread-header.tsx';
 import { ToolCalls } from './tool-calls.tsx';
@@ -121,7 +122,7 @@ function Body({ thread, retry, byHand }: BodyProps) {
 
 interface EntryViewProps {
   entry: Entry;
-  schemas: Readonly<Record<string, unknown>>;
+  schemas: Schemas | null;
   byHand: boolean;
   retry: ((run: ConversationRun) => void) | null;
 }
@@ -137,11 +138,13 @@ function EntryView({ entry, schemas, byHand, retry }: EntryViewProps) {
   }
 }
 
-/** The parameters' JSON Schemas of the functions that a run may call, by name. */
-function useSchemas(runId: string | null): Readonly<Record<string, unknown>> {
-  const [{ data }] = useQuery({ query: RunSettingsDocument, variables: { id: runId ?? '' }, pause: runId === null });
+/** The parameters' JSON Schemas of the functions that a run may call, by name; null until they are here. */
+function useSchemas(runId: string | null): Schemas | null {
+  const [{ data, error }] = useQuery({ query: RunSettingsDocument, variables: { id: runId ?? '' }, pause: runId === null });
+  const known = data !== undefined || error !== undefined;
   return useMemo(() => {
+    if (!known) return null;
     const functions = (data?.run?.tools ?? []).filter((tool) => tool.__typename === 'FunctionTool');
     return Object.fromEntries(functions.map(({ name, parameters }) => [name, parameters]));
-  }, [data]);
+  }, [known, data]);
 }

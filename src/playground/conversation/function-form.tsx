@@ -6,11 +6,13 @@ import { type Parameter, parametersOf } from './parameters.ts';
 import styles from './function-form.module.css';
 import { keepStub } from './stubs.ts';
 
+/** JSON Schemas of functions' parameters, by their names. */
+export type Schemas = Readonly<Record<string, unknown>>;
+
 interface FunctionFormProps {
   runId: string;
   calls: readonly FunctionCall[];
-  /** The JSON Schemas of the functions' parameters, by their names. */
-  schemas: Readonly<Record<string, unknown>>;
+  schemas: Schemas;
 }
 
 /** Answers the function calls of a run by hand: what the model asks, as its schema describes it, and a field for the output. */

@@ -2,13 +2,13 @@ import { RotateCcw } from 'lucide-react';
 import type { ConversationRun } from 'skein/client';
 import { Button } from '../parts/button.tsx';
 import { StatusBadge } from '../parts/status-badge.tsx';
-import { FunctionForm } from './function-form.tsx';
+import { FunctionForm, type Schemas } from './function-form.tsx';
 import styles from './run-end.module.css';
 
 interface RunEndProps {
   run: ConversationRun;
-  /** The JSON Schemas of its functions' parameters. */
-  schemas: Readonly<Record<string, unknown>>;
+  /** Of its functions' parameters; null until they are here, and with them the form. */
+  schemas: Schemas | null;
   /** Calls that are answered by hand; those of others are answered by stubs. */
   answerByHand: boolean;
   /** Starts another run in its place; null while the thread is another's. */
@@ -22,7 +22,7 @@ export function RunEnd({ run, schemas, answerByHand, retry }: RunEndProps) {
   const over = !['QUEUED', 'IN_PROGRESS', 'REQUIRES_ACTION', 'CANCELLING'].includes(run.status);
   return (
     <div className={styles.end} data-run={run.id}>
-      {calls && answerByHand ? (
+      {calls && answerByHand && schemas ? (
         <FunctionForm runId={run.id} calls={calls} schemas={schemas} />
       ) : (
         <div className={styles.line} role={run.status === 'FAILED' ? 'alert' : 'status'}>
