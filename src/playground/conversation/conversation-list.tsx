@@ -63,10 +63,16 @@ export function ConversationList({ items, growth, hasOlder, loadingOlder, loadOl
     if (more && scrollOffset < AHEAD) loadOlder();
   };
 
-  // A conversation that does not fill the page has nothing to scroll, and may have older messages all the same.
+  // Where nothing scrolls any more, nothing would ask: a conversation that does not fill the page may have older messages
+  // all the same, and a reader who has come to the beginning while a page was on its way waits there for the next one.
   useEffect(() => {
-    const { scrollSize = 0, viewportSize = 0 } = list.current ?? {};
-    if (more && scrollSize <= viewportSize) loadOlder();
+    if (!more) return;
+    // By then the page that came last has its place.
+    const frame = requestAnimationFrame(() => {
+      const { scrollOffset = 0, scrollSize = 0, viewportSize = 0 } = list.current ?? {};
+      if (scrollSize <= viewportSize || (!stays.current && scrollOffset < AHEAD)) loadOlder();
+    });
+    return () => cancelAnimationFrame(frame);
   }, [more, loadOlder, items.length]);
 
   return (
