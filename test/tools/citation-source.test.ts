@@ -120,22 +120,26 @@ describe('a citation', () => {
   });
 
   test('is null where other words stand at its place, and the store that has its own is found', async () => {
-    const fileId = await shelf.upload('yaks.md', 'Yaks live on the high plateau and give rich milk to herders.');
+    const text = 'Yaks live on the high plateau and give rich milk to herders.';
+    const fileId = await shelf.upload('yaks.md', text);
     const stores = [await shelf.store({ fileIds: [fileId] }), await shelf.store({ fileIds: [fileId] })];
     const messageId = await cite(stores[0]!, 'yaks', 'Yaks live on the high plateau.【0:0†y】');
-    const reread = async (storeId: string, text: string) =>
+    const reread = async (storeId: string, words: string) =>
       rows.query('update extracted_text set text = $2 where vector_store_file_id = $1', [
         (await shelf.file(storeId, fileId)).id,
-        text,
+        words,
       ]);
     // As another version of this server might have read it, in the newer store.
-    await reread(stores[1]!, '\n\nYaks live on the high plateau and give rich milk to herders.');
+    await reread(stores[1]!, `\n\n${text}`);
     const source = async () => (await citationsOf(messageId))[0]!.source;
     expect(await source()).toBeNull();
     await reread(stores[1]!, 'Yaks are something else altogether, and this text has other words in it.');
     expect((await source())!.text).toContain('Yaks live');
     await reread(stores[0]!, 'Nothing of it.');
     expect(await source()).toBeNull();
+    // Every citation of the suite is looked up in the end, and this one is to be found.
+    await reread(stores[0]!, text);
+    expect((await source())!.text).toBe(text);
   });
 
   test('with too much around it is refused', async () => {
