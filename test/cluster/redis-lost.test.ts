@@ -50,7 +50,7 @@ describe.skipIf(skip)('when Redis is gone (needs TEST_DATABASE_URL and TEST_REDI
     const stream = await script.asked;
     stream.send(delta({ content: 'Before. ' }));
     await run.until(({ state }) => state.messages.at(-1)?.text === 'Before. ');
-    expect(await ready(api())).toEqual({ status: 'ok' });
+    expect(await ready(api())).toMatchObject({ status: 'ok' });
     way.gate.shut();
     await expectDegraded();
     expect(await wakeUps()).toMatchObject({

@@ -107,7 +107,7 @@ describe.skipIf(!TEST_DATABASE_URL)(
       await eventually(() => expect(worker.output()).toMatch(/^It is a worker: .*\/health\/ready/m));
       for (const path of ['/health/live', '/health/ready']) {
         const response = await fetch(`${worker.url}${path}`);
-        expect([response.status, await response.json()]).toEqual([200, { status: 'ok' }]);
+        expect([response.status, await response.json()]).toMatchObject([200, { status: 'ok' }]);
       }
       for (const [path, method] of [
         ['/graphql', 'POST'],

@@ -64,7 +64,7 @@ describe.skipIf(!TEST_DATABASE_URL)('two processes on one database and one bucke
     const rows = await openRows(a);
     await rows.query('delete from server_secret');
     const more = await Promise.all(Array.from({ length: 4 }, () => cluster.join(environment)));
-    expect(await rows.query('select name from server_secret')).toEqual([{ name: 'links' }]);
+    expect(await rows.query('select name from server_secret order by name')).toEqual([{ name: 'client-tokens' }, { name: 'links' }]);
     await rows.close();
     const url = await newUpload(more[0]!);
     const replies = await Promise.all(
