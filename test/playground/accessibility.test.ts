@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { CreateAssistantDocument, CreateThreadDocument, CreateVectorStoreDocument } from '../../src/generated/graphql/graphql.ts';
 import { startSkein, type TestSkein } from '../skein.ts';
-import { barriers } from './axe.ts';
+import { barriers, expectNoBarriers } from './axe.ts';
 import { answers, composer, dropFiles, inChromium, say, settled, type Window } from './browser.ts';
 
 const FUNCTION = {
@@ -80,7 +80,7 @@ inChromium('axe finds nothing serious', (windows) => {
         await composer(page).waitFor();
         await dropFiles(page, { 'lakes.md': 'Lake Baikal is about twenty-five million years old. It is deep.' });
         await page.getByRole('list', { name: 'Files to send' }).getByText('stored').waitFor();
-        expect(await barriers(page)).toEqual([]);
+        await expectNoBarriers(page);
         await say(page, 'How many million years old is Lake Baikal?');
         await settled(page);
         await page.getByRole('button', { name: /^Searched/ }).click();
@@ -107,14 +107,14 @@ inChromium('axe finds nothing serious', (windows) => {
     for (const dark of [false, true]) {
       const page = await windows.open({ url: skein.url, dark });
       await page.getByLabel('API key').waitFor();
-      expect(await barriers(page)).toEqual([]);
+      await expectNoBarriers(page);
       await page.getByLabel('API key').fill(skein.key);
       await page.keyboard.press('Enter');
       await page.getByRole('form', { name: 'Create your first assistant' }).waitFor();
-      expect(await barriers(page)).toEqual([]);
+      await expectNoBarriers(page);
       // It does find what there is.
       await page.evaluate(() => document.querySelector('main')!.append(document.createElement('img')));
-      expect(await barriers(page)).toEqual(['image-alt: <img>']);
+      expect(await barriers(page)).toEqual([expect.stringContaining('image-alt: <img>')]);
     }
     const tools = [{ fileSearch: {} }, { function: FUNCTION }];
     const { createAssistant } = await skein.query(CreateAssistantDocument, { input: { name: 'Helper', model: 'offline', tools } });
@@ -133,7 +133,7 @@ inChromium('axe finds nothing serious', (windows) => {
       await page.setViewportSize({ width, height: 800 });
       await page.emulateMedia({ colorScheme });
       await page.locator(`html[data-theme=${colorScheme}]`).waitFor();
-      expect(await barriers(page), `${width} pixels wide, ${colorScheme}`).toEqual([]);
+      await expectNoBarriers(page, `${width} pixels wide, ${colorScheme}`);
     }
   });
 });

@@ -1,7 +1,7 @@
 import type { Locator } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startSkein, type TestSkein } from '../skein.ts';
-import { barriers } from './axe.ts';
+import { expectNoBarriers } from './axe.ts';
 import { dropFiles, inChromium } from './browser.ts';
 
 /** What is read out with a control. */
@@ -42,7 +42,7 @@ inChromium('the views of the playground', ({ open }) => {
     await expect.poll(() => described(temperature)).toContain('The temperature must be 0 to 2.');
     expect(await page.getByRole('alert').textContent()).toContain('The temperature must be 0 to 2.');
     expect(await temperature.getAttribute('aria-invalid')).toBe('true');
-    expect(await barriers(page)).toEqual([]);
+    await expectNoBarriers(page);
 
     // This server has no sandbox, and says so where one would be asked for.
     const code = page.getByRole('switch', { name: 'Code interpreter' });
@@ -89,7 +89,7 @@ inChromium('the views of the playground', ({ open }) => {
     await dropFiles(page, { 'no-image.png': 'words' }, view);
     await expect.poll(() => page.getByRole('alert').textContent()).toContain('PNG, JPEG, GIF or WebP');
     await page.getByRole('button', { name: 'Dismiss no-image.png' }).click();
-    expect(await barriers(page)).toEqual([]);
+    await expectNoBarriers(page);
 
     await page.getByRole('button', { name: /^Delete <img/ }).click();
     await page.getByRole('button', { name: 'Delete it' }).click();
@@ -127,10 +127,10 @@ inChromium('the views of the playground', ({ open }) => {
     await dialog.getByLabel('Name 1').fill('year');
     await dialog.getByLabel('Kind of value 1').selectOption('number');
     await dialog.getByLabel('Value 1', { exact: true }).fill('2026');
-    expect(await barriers(page)).toEqual([]);
+    await expectNoBarriers(page);
     await dialog.getByRole('button', { name: 'Save' }).click();
     await page.getByRole('list', { name: 'Attributes of handbook.md' }).getByText('2026').waitFor();
-    expect(await barriers(page)).toEqual([]);
+    await expectNoBarriers(page);
 
     await page.getByRole('button', { name: 'Take out broken.pdf' }).click();
     await page.getByRole('button', { name: 'Take it out' }).click();
@@ -147,7 +147,7 @@ inChromium('the views of the playground', ({ open }) => {
     await page.getByRole('heading', { name: 'Handbook' }).waitFor();
     expect(await store.isVisible()).toBe(false);
     expect(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth)).toBe(true);
-    expect(await barriers(page)).toEqual([]);
+    await expectNoBarriers(page);
     await page.getByRole('link', { name: 'All stores' }).click();
     await store.waitFor();
   });
