@@ -10,6 +10,8 @@ export interface Windows {
 export interface WindowOptions {
   /** Where the server is, or a link of it. */
   url: string;
+  /** Other servers that the page may ask. */
+  servers?: readonly string[];
   /** Enters with a key, in a link as the server prints it. */
   key?: string;
   /** The view to go to, `#/…`; that of a new conversation without it. */
@@ -58,8 +60,9 @@ export function inChromium(name: string, body: (windows: Windows) => void): void
 }
 
 async function openWindow(browser: Browser, options: WindowOptions): Promise<Window> {
-  const { url, key, hash, width = 1280, height = 800, dark = false, forgive } = options;
-  const { origin, host } = new URL(url);
+  const { url, servers = [], key, hash, width = 1280, height = 800, dark = false, forgive } = options;
+  const { origin } = new URL(url);
+  const hosts = [url, ...servers].map((server) => new URL(server).host);
   const context = await browser.newContext({
     viewport: { width, height },
     colorScheme: dark ? 'dark' : 'light',
@@ -72,7 +75,7 @@ async function openWindow(browser: Browser, options: WindowOptions): Promise<Win
   };
   context.on('request', (request) => {
     const to = new URL(request.url());
-    if (to.origin !== origin && !/^(data|blob|about):$/.test(to.protocol)) fault(`asked for ${request.url()}`);
+    if (!hosts.includes(to.host) && !/^(data|blob|about):$/.test(to.protocol)) fault(`asked for ${request.url()}`);
   });
   const page = await context.newPage();
   context.on('page', (other) => fault(`opened another window: ${other.url()}`));
@@ -85,7 +88,7 @@ async function openWindow(browser: Browser, options: WindowOptions): Promise<Win
     void dialog.dismiss();
   });
   page.on('websocket', (socket) => {
-    if (new URL(socket.url()).host !== host) fault(`opened a socket to ${socket.url()}`);
+    if (!hosts.includes(new URL(socket.url()).host)) fault(`opened a socket to ${socket.url()}`);
   });
   await page.exposeFunction('__violated', (text: string) => fault(`against the policy: ${text}`));
   await page.addInitScript(() =>

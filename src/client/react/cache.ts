@@ -48,10 +48,18 @@ const dropEntity =
     if (payload?.deletedId) cache.invalidate({ __typename, id: payload.deletedId });
   };
 
+/**
+ * What the cache has to say in a development build. When it writes, it looks for the fields of every fragment in every
+ * object, those of other types too, unless it has the whole schema; that they are not there is nothing to be told.
+ */
+function complain(severity: 'debug' | 'error' | 'warn', message: string): void {
+  if (!message.startsWith('Invalid undefined:')) console[severity](message);
+}
+
 /** urql's normalised cache, told of Skein's graph. Events that are followed pass through it too. */
 export function skeinCache(): Exchange {
   const updates: Record<string, Update> = {};
   for (const [mutation, list] of Object.entries(LISTS)) updates[mutation] = renewList(list);
   for (const [mutation, typename] of Object.entries(DELETED)) updates[mutation] = dropEntity(mutation, typename);
-  return cacheExchange({ keys, possibleTypes: POSSIBLE_TYPES, updates: { Mutation: updates } });
+  return cacheExchange({ keys, possibleTypes: POSSIBLE_TYPES, updates: { Mutation: updates }, logger: complain });
 }
