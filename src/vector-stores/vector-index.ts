@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { type Db, NO_TABLE, sqlState } from '../db/db.ts';
 import { readMatrices, type Scored } from './exact-search.ts';
@@ -26,8 +27,11 @@ const MOST_WHOLE = 2000;
 const MOST_HALF = 4000;
 /** Since 0.8 a scan goes on until it has found enough rows that fit a filter; before, it silently found too few. */
 const OLDEST = [0, 8] as const;
-/** Vectors that go in with one statement: the embedded database does nothing else meanwhile. */
-const AT_ONCE = { embedded: 16, server: 256 };
+/**
+ * Vectors that go in with one statement. The embedded database does nothing else meanwhile, and each takes it some
+ * hundredths of a second: between two statements it is left to others for as long as one took.
+ */
+const AT_ONCE = { embedded: 2, server: 256 };
 /** How wide the search in the graph is; results are few. */
 const EF_SEARCH = 160;
 const SCHEMA = 'skein_vectors';
@@ -82,6 +86,7 @@ and indexed_epoch is distinct from epoch order by id limit 1`,
       const step = AT_ONCE[db.embedded ? 'embedded' : 'server'];
       for (let from = 0; from < chunks && !signal.aborted; from += step) {
         const numbers = Array.from({ length: Math.min(step, chunks - from) }, (_, i) => from + i);
+        const begun = performance.now();
         await db.query({
           name: `vector-insert-${storeId}`,
           text: `insert into ${table} select $1, number, embedding::${typeOf(dimensions)} from unnest($2::int[], $3::text[]) c(number, embedding)
@@ -89,6 +94,7 @@ on conflict (file, number) do update set embedding = excluded.embedding`,
           values: [file.id, numbers, numbers.map((n) => literal(values.subarray(n * dimensions, (n + 1) * dimensions)))],
         });
         done += numbers.length;
+        if (db.embedded) await setTimeout(performance.now() - begun);
       }
       if (signal.aborted) break;
       await db.query({
