@@ -35,6 +35,11 @@ export interface Db extends Queryable {
   /** Prisma's client, for the quiet nouns (projects, keys, assistants). */
   readonly prisma: PrismaClient;
   readonly embedded: boolean;
+  /**
+   * A connection apart, for what all runs of the process wait for: it does not stand in line behind everybody's
+   * transactions, which are hundreds when hundreds of runs begin or end at once.
+   */
+  readonly express: Queryable;
   /** READ COMMITTED unless said otherwise. `snapshot` = REPEATABLE READ, READ ONLY. */
   tx<T>(work: (tx: Tx) => Promise<T>, mode?: 'write' | 'snapshot'): Promise<T>;
   /**
@@ -63,21 +68,26 @@ const COMMIT = { name: 'commit', text: 'commit', values: [] };
 const ROLLBACK = { name: 'rollback', text: 'rollback', values: [] };
 
 export function createDb({ connection, embedded, poolSize, logger }: DbOptions): Db {
+  const openPool = (max: number): pg.Pool => {
+    const pool = new pg.Pool({
+      ...connection,
+      max,
+      // A server's connections stay: what they have prepared is worth more than the place they take.
+      idleTimeoutMillis: 0,
+      connectionTimeoutMillis: 30_000,
+      pipeline: true,
+    } as pg.PoolConfig);
+    pool.on('error', (error) => logger.warn({ err: error }, 'an idle database connection failed'));
+    // While a connection is lent out the pool does not listen to it, and an error nobody listens to ends the process.
+    pool.on('connect', (client) =>
+      client.on('error', (error) => logger.debug({ err: error }, 'a database connection failed')),
+    );
+    return pool;
+  };
   // The embedded server runs one session behind all of its sockets, so transactions exclude each other there: waiting
   // for the one connection costs less than waiting inside of the server.
-  const pool = new pg.Pool({
-    ...connection,
-    max: embedded ? 1 : poolSize,
-    // A server's connections stay: what they have prepared is worth more than the place they take.
-    idleTimeoutMillis: 0,
-    connectionTimeoutMillis: 30_000,
-    pipeline: true,
-  } as pg.PoolConfig);
-  pool.on('error', (error) => logger.warn({ err: error }, 'an idle database connection failed'));
-  // While a connection is lent out the pool does not listen to it, and an error nobody listens to ends the process.
-  pool.on('connect', (client) =>
-    client.on('error', (error) => logger.debug({ err: error }, 'a database connection failed')),
-  );
+  const pool = openPool(embedded ? 1 : poolSize);
+  const express = openPool(1);
   const prisma = new PrismaClient({
     adapter: new PrismaPg({
       ...connection,
@@ -93,18 +103,23 @@ export function createDb({ connection, embedded, poolSize, logger }: DbOptions):
     return (await client.query({ name: sql.name, text: sql.text, values: sql.values })).rows as Row[];
   };
 
-  return {
-    prisma,
-    embedded,
-    // Not pool.query: that drops the connection, and with it every prepared statement, after each error.
+  // Not pool.query: that drops the connection, and with it every prepared statement, after each error.
+  const by = (lender: pg.Pool): Queryable => ({
     async query(sql) {
-      const client = await pool.connect();
+      const client = await lender.connect();
       try {
         return await run(client, sql);
       } finally {
         client.release();
       }
     },
+  });
+
+  return {
+    prisma,
+    embedded,
+    query: by(pool).query,
+    express: by(express),
     async tx(work, mode = 'write') {
       const client = await pool.connect();
       const after: (() => void)[] = [];
@@ -169,7 +184,7 @@ export function createDb({ connection, embedded, poolSize, logger }: DbOptions):
       embedded ? work(new AbortController().signal) : exclusively(connection, name, work, logger),
     async close() {
       await prisma.$disconnect();
-      await pool.end();
+      await Promise.all([pool.end(), express.end()]);
     },
   };
 }

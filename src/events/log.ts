@@ -112,7 +112,7 @@ export function createEventLog(options: EventLogOptions): EventLog {
     writers = batch.length;
     if (batch.length === 0) return;
     try {
-      await db.query(
+      await db.express.query(
         insertEvents(
           batch.flatMap(({ events }) => events),
           at,
@@ -127,7 +127,7 @@ export function createEventLog(options: EventLogOptions): EventLog {
       // One of them has lost its thread, and the others must not pay for it.
       for (const { pen, events } of batch) {
         try {
-          await db.query(insertEvents(events, at));
+          await db.express.query(insertEvents(events, at));
           written(pen, events);
         } catch (single) {
           pen.fail(asLoss(single));

@@ -39,6 +39,18 @@ export function databaseContract(name: string, prepare: () => Promise<TestDataba
       expect(await ids()).toEqual([]);
     });
 
+    test('the express connection is not in line behind the transactions of everybody', async () => {
+      await db.express.query(sql('ids', 'select id from note order by id'));
+      let ended = 0;
+      const many = Array.from({ length: 100 }, (_, id) =>
+        db.tx((tx) => tx.query(add(id + 1))).finally(() => (ended += 1)),
+      );
+      await db.express.query(add(1000));
+      expect(ended).toBeLessThan(50);
+      await Promise.all(many);
+      expect(await ids()).toHaveLength(101);
+    });
+
     test('a unique violation has its SQLSTATE, in a transaction and outside', async () => {
       await db.query(add(1));
       const codes = await Promise.all(
