@@ -96,6 +96,18 @@ tiocsti 1 high 1
 setuid 22 setgid 22 sethostname 1
 `;
 
+/** Prints the signal by which a process ends that makes a call of another set than its own. */
+export const FOREIGN_CALL = `
+import mmap, ctypes, os
+# mov eax, 20 (getpid of the 32-bit set); int 0x80; ret
+code = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+code.write(bytes.fromhex('b814000000cd80c3'))
+child = os.fork()
+if child == 0:
+    ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(code)))()
+    os._exit(0)
+print(os.WTERMSIG(os.waitpid(child, 0)[1]))`;
+
 /** Ends with the folders that can be written to, and what a look at the processes shows. */
 export const LOOKS_AROUND = `
 import os, stat
