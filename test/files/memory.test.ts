@@ -10,9 +10,9 @@ import { S3_REGION, startS3Server } from './s3-server.ts';
 import { put } from './stage.ts';
 
 const MB = 1024 * 1024;
-const FILE_MB = 256;
+const FILE_MB = 384;
 /** How much more memory the server may take at its peak than before, in megabytes: far less than the file. */
-const GROWTH_MB = 128;
+const GROWTH_MB = 224;
 
 const closing: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
