@@ -58,8 +58,8 @@ export type StoredRun = Run & { logEnd: number };
 
 /** What callers do with runs. What the worker does with one it holds is in held-run.ts. */
 export interface Runs {
-  /** The run as it was begun; null for one that stands in line, or stood there for a moment. */
-  start(projectId: string, id: string, input: StartRun): Promise<StoredRun | null>;
+  /** The run as it was begun, or came to stand in line: all that the log tells of it stands behind its `logEnd`. */
+  start(projectId: string, id: string, input: StartRun): Promise<StoredRun>;
   update(projectId: string, id: string, metadata: Record<string, string> | undefined): Promise<void>;
   cancel(projectId: string, id: string): Promise<void>;
   /** The run as it goes back to the queue; null when these outputs are stored already. */
@@ -153,7 +153,7 @@ export function createRuns({ db, log, leases, wake, line, list, hands, expiresAf
     id: string,
     input: StartRun,
     claimed: boolean,
-  ): Promise<{ run: StoredRun | null; held: HeldRun | null }> {
+  ): Promise<{ run: StoredRun; held: HeldRun | null; waits: boolean }> {
     const { thread: where } = input;
     const [locked, assistant] = await Promise.all([
       'id' in where ? lockThread(tx, projectId, where.id) : null,
@@ -167,7 +167,8 @@ export function createRuns({ db, log, leases, wake, line, list, hands, expiresAf
     const isOurs = !usesCode || thread.codeWorker === null || thread.codeWorker === leases.owner;
     if (thread.activeRunId) {
       await standInLine(tx, run, config, input, thread, thread.activeRunId);
-      return { run: null, held: null };
+      // Its turn may come before the answer is made, which must stand before all that the log tells of it.
+      return { run: { ...run, logEnd: thread.lastEvent }, held: null, waits: true };
     }
     const messages = insertMessages(tx, thread, input.additionalMessages);
     const now = run.createdAt;
@@ -181,7 +182,7 @@ export function createRuns({ db, log, leases, wake, line, list, hands, expiresAf
     const logEnd = log.append(tx, thread, thread.lastEvent, [...byCaller(messages), ...inRun(id, statuses)]);
     const place = { logEnd, lastPosition: thread.lastPosition };
     const held = begun && bornHeld({ db, log, leases, line }, begun, config, place);
-    return { run: { ...run, logEnd: run.firstEvent }, held };
+    return { run: { ...run, logEnd: run.firstEvent }, held, waits: false };
   }
 
   async function standInLine(
@@ -222,7 +223,7 @@ export function createRuns({ db, log, leases, wake, line, list, hands, expiresAf
       });
       if (born.held) place!.take(born.held);
       else place?.giveBack();
-      if (born.run && !born.held) wake.wake('work');
+      if (!born.held && !born.waits) wake.wake('work');
       return born.run;
     },
 

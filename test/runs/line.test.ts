@@ -267,7 +267,10 @@ describe('INTERRUPT', () => {
     await stage.follow(runId, becomes('REQUIRES_ACTION'));
     const urgent = await enqueue(threadId, 'urgent', { ifBusy: 'INTERRUPT' });
     expect((await stage.details(runId)).status).toBe('CANCELLED');
-    await stage.follow(urgent.id);
+    // It has begun before the answer was made, and the answer's cursor stands before all of it.
+    const told = await followRun(urgent);
+    const [first, second] = told.filter((event) => event.__typename === 'RunStatusChanged');
+    expect([told[0], first?.status, second?.status]).toEqual([first, 'QUEUED', 'IN_PROGRESS']);
     expect(await threadTexts(threadId)).toEqual(['Hello', 'urgent', 'Urgent answer']);
   });
 
