@@ -10,8 +10,8 @@ import { S3_REGION, startS3Server } from './s3-server.ts';
 import { put } from './stage.ts';
 
 const MB = 1024 * 1024;
-const FILE_MB = 384;
-/** How much more memory the server may take at its peak than before, in megabytes: far less than the file. */
+const FILE_MB = 256;
+/** How much more memory the server may take at its peak than before, in megabytes: less than the file, and more than a busy process lets lie for a moment. */
 const GROWTH_MB = 224;
 
 const closing: (() => Promise<unknown>)[] = [];
