@@ -11,8 +11,8 @@ import { put } from './stage.ts';
 
 const MB = 1024 * 1024;
 const FILE_MB = 256;
-/** How much more memory the server may take at its peak than before, in megabytes: less than the file, and more than a busy process lets lie for a moment. */
-const GROWTH_MB = 224;
+/** Megabytes that the server may take more at its peak than before: less than the file, which would come on top of what lies uncollected. */
+const GROWTH_MB = 250;
 
 const closing: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
