@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Db, Queryable, Sql, Tx } from '../db/db.ts';
 import { sqlState, UNIQUE_VIOLATION } from '../db/db.ts';
@@ -118,22 +119,30 @@ export function createEventLog(options: EventLogOptions): EventLog {
           at,
         ),
       );
-      for (const { pen, events } of batch) written(pen, events);
+      written(batch);
     } catch (error) {
       if (sqlState(error) !== UNIQUE_VIOLATION || batch.length === 1) {
         for (const { pen } of batch) pen.fail(asLoss(error));
         return;
       }
       // One of them has lost its thread, and the others must not pay for it.
-      for (const { pen, events } of batch) {
+      for (const one of batch) {
         try {
-          await db.express.query(insertEvents(events, at));
-          written(pen, events);
+          await db.express.query(insertEvents(one.events, at));
+          written([one]);
         } catch (single) {
-          pen.fail(asLoss(single));
+          one.pen.fail(asLoss(single));
         }
       }
     }
+  }
+
+  function written(batch: Waiting[]): void {
+    for (const { pen } of batch) pen.done();
+    // What has come meanwhile leaves first: the database stores it while these are told.
+    setImmediate(() => {
+      for (const { pen, events } of batch) publish(pen.thread, events);
+    });
   }
 
   function publish(thread: LogOwner, events: StoredEvent[]): void {
@@ -166,11 +175,6 @@ export function createEventLog(options: EventLogOptions): EventLog {
     );
   }
 
-  function written(pen: OwnersPen, events: StoredEvent[]): void {
-    publish(pen.thread, events);
-    pen.done();
-  }
-
   function enqueue(pen: OwnersPen): void {
     if (closed) throw new Error('the event log is closed');
     waiting.add(pen);
@@ -193,6 +197,7 @@ export function createEventLog(options: EventLogOptions): EventLog {
         await flush();
       }
       await flushing;
+      await turn(); // what is written is told
       logger.debug('event log closed');
     },
   };
