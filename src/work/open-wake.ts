@@ -2,7 +2,6 @@ import type { Logger } from 'pino';
 import { databaseIdentity } from '../db/database-check.ts';
 import type { Database } from '../db/open-database.ts';
 import { createNotifyWake } from './notify-wake.ts';
-import { createRedisWake } from './redis-wake.ts';
 import { createLocalWake, type Wake } from './wake.ts';
 
 /** The kind of wake-ups that fits: the embedded database has one process; others hear each other through it, or Redis. */
@@ -10,6 +9,7 @@ export async function openWake(options: { db: Database; redisUrl: string | null;
   const { db, redisUrl, logger } = options;
   if (db.embedded) return createLocalWake();
   if (redisUrl === null) return createNotifyWake({ connection: db.connection, logger });
+  const { createRedisWake } = await import('./redis-wake.ts'); // with ioredis, which nobody else needs to read
   return createRedisWake({ url: redisUrl, scope: `skein:${await databaseIdentity(db)}`, logger });
 }
 

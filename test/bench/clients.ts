@@ -3,6 +3,8 @@ import WebSocket from 'ws';
 
 /** What the bench sees of one answer: when its pieces came, and what they said. */
 export interface Answer {
+  /** When it was asked for, in milliseconds of this process. */
+  asked: number;
   /** Milliseconds from asking to each piece. */
   pieces: number[];
   /** Milliseconds that each token was under way, from its stamp by the model server. */
@@ -28,8 +30,8 @@ const WRAP = 36 ** 6;
 const nowUs = () => (performance.timeOrigin + performance.now()) * 1000;
 
 class Recorder {
-  readonly answer: Answer = { pieces: [], lags: [], tokens: 0, total: 0 };
   readonly #start = performance.now();
+  readonly answer: Answer = { asked: this.#start, pieces: [], lags: [], tokens: 0, total: 0 };
 
   piece(text: string): void {
     const now = nowUs() % WRAP;

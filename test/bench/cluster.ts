@@ -161,44 +161,60 @@ async function firsts(target: Target): Promise<number[]> {
   return found;
 }
 
-const CROWD = 500;
-const TOKENS = 200;
+const CROWDS = [125, 250, 500];
+const TOKENS = 500;
 
 /** Many streaming runs in one process: what its readers see, beside the same read directly, and what a run takes. */
 export async function crowd(options: ClusterOptions): Promise<void> {
-  const server = await node(options, {});
-  try {
-    const rows: { name: string; gap: number; lag: number }[] = [];
-    let perRun = 0;
-    for (const target of [direct(options.modelUrl), skein(server.url, options.key)]) {
-      const places = await target.open(CROWD);
-      await Promise.all(places.map((place) => place.ask('[[n=5 d=20]]')));
-      const before = rssMb(server.pid);
-      let peak = before;
-      const watch = setInterval(() => (peak = Math.max(peak, rssMb(server.pid))), 100);
-      const answers = await Promise.all(places.map((place) => place.ask(`[[n=${TOKENS} d=20]]`)));
-      clearInterval(watch);
-      if (target.name === 'skein') perRun = ((peak - before) * 1024) / CROWD;
-      rows.push({
-        name: target.name,
-        gap: quantile(answers.flatMap(settledGaps), 0.95),
-        lag: quantile(answers.flatMap(({ lags }) => lags.slice(TOKENS / 2)), 0.95),
-      });
-      for (const place of places) place.close();
+  console.log(`streaming runs at 20 ms a token on one process, while all of them stream (aim: gap at most 2× at 500)`);
+  for (const size of CROWDS) {
+    const server = await node(options, {});
+    try {
+      const own = await streams(direct(options.modelUrl), size, server.pid);
+      const ours = await streams(skein(server.url, options.key), size, server.pid);
+      for (const [name, { gap50, gap95, lag }] of [['direct', own], ['skein', ours]] as const) {
+        console.log(
+          `  ${size} ${name.padEnd(7)} gap p50 ${gap50.toFixed(1)} ms, p95 ${gap95.toFixed(1)} ms ` +
+            `(${(gap95 / own.gap95).toFixed(2)}×), lag p95 ${lag.toFixed(1)} ms`,
+        );
+      }
+      console.log(`  ${size} memory ${ours.memory.toFixed(0)} kB a run at the peak`);
+    } finally {
+      await server.stop();
     }
-    console.log(`${CROWD} streaming runs at 20 ms a token on one process (their second half; aim: gap at most 2×)`);
-    for (const { name, gap, lag } of rows) {
-      const times = (gap / rows[0]!.gap).toFixed(2);
-      console.log(`  ${name.padEnd(7)} gap p95 ${gap.toFixed(1)} ms (${times}×), lag p95 ${lag.toFixed(1)} ms`);
-    }
-    console.log(`  memory ${perRun.toFixed(0)} kB a run at the peak\n`);
-  } finally {
-    await server.stop();
   }
+  console.log();
 }
 
-/** Gaps once all have started: that they start at once is another figure. */
-const settledGaps = ({ pieces }: Answer): number[] => {
-  const half = pieces.slice(Math.floor(pieces.length / 2));
-  return half.slice(1).map((at, i) => at - half[i]!);
-};
+async function streams(target: Target, size: number, pid: number) {
+  const places = await target.open(size);
+  await Promise.all(places.map((place) => place.ask('[[n=5 d=20]]')));
+  const before = rssMb(pid);
+  let peak = before;
+  const watch = setInterval(() => (peak = Math.max(peak, rssMb(pid))), 100);
+  const answers = await Promise.all(places.map((place) => place.ask(`[[n=${TOKENS} d=20]]`)));
+  clearInterval(watch);
+  for (const place of places) place.close();
+  const together = whileAllStream(answers);
+  if (together.length === 0) throw new Error(`the first of ${size} streams had ended before the last one began`);
+  return {
+    gap50: median(together),
+    gap95: quantile(together, 0.95),
+    lag: quantile(
+      answers.flatMap(({ lags }) => lags.slice(TOKENS / 2)),
+      0.95,
+    ),
+    memory: ((peak - before) * 1024) / size,
+  };
+}
+
+/** Gaps between the moments when the last stream has begun and the first one ends: the rush of starts is another figure. */
+function whileAllStream(answers: Answer[]): number[] {
+  const times = answers.map(({ asked, pieces }) => pieces.map((at) => asked + at));
+  const begun = Math.max(...times.map((mine) => mine[0]!));
+  const over = Math.min(...times.map((mine) => mine.at(-1)!));
+  return times.flatMap((mine) => {
+    const within = mine.filter((at) => at >= begun && at <= over);
+    return within.slice(1).map((at, i) => at - within[i]!);
+  });
+}
