@@ -138,11 +138,11 @@ export function createEventLog(options: EventLogOptions): EventLog {
   }
 
   function written(batch: Waiting[]): void {
-    for (const { pen } of batch) pen.done();
-    // What has come meanwhile leaves first: the database stores it while these are told.
+    // Later: what has come meanwhile leaves first, and the database stores it while these are told.
     setImmediate(() => {
       for (const { pen, events } of batch) publish(pen.thread, events);
     });
+    for (const { pen } of batch) pen.done();
   }
 
   function publish(thread: LogOwner, events: StoredEvent[]): void {
