@@ -377,7 +377,8 @@ while True: os.write(1, mark * 1500)`,
         const before = processesOf();
         await inSession(sandbox(), async (session) => {
           const own = newSince(before);
-          const result = await attack(session, code, { wallMs: 500, graceMs: 300 });
+          // Long enough to get that far on a busy machine.
+          const result = await attack(session, code, { wallMs: 3000, graceMs: 300 });
           expect(['timeout', 'crashed'], summary(result)).toContain(result.lost);
           await allGone(own);
         });
