@@ -76,10 +76,8 @@ export function createWorker(options: WorkerOptions): Worker {
       let claimed = 0;
       const room = Math.min(CLAIM_BATCH, concurrency - active.size - places.size);
       try {
-        // Who was held up would take its own runs for those of a worker that was lost.
-        if (isLate()) await heartbeat([...active.keys()]);
         if (room > 0) {
-          const { begun, over } = await claimRuns(options, room);
+          const { begun, over } = await claimRuns(options, room, inHand);
           claimed = begun.length + over.length;
           begun.forEach(take);
           for (const claim of over) start(claim.id, null, () => end(claim));
@@ -172,10 +170,9 @@ export function createWorker(options: WorkerOptions): Worker {
     for (const [id, { stop }] of active) if (heard.get(id)! < end) stop.abort(new Stopped('lost'));
   }
 
-  function isLate(): boolean {
-    const end = performance.now() - heartbeatMs - watchMs;
-    for (const at of heard.values()) if (at < end) return true;
-    return false;
+  /** Without those that were told to stop: of a run that was lost here, this worker may be the only one to take it up. */
+  function inHand(): string[] {
+    return [...active].filter(([, { stop }]) => !stop.signal.aborted).map(([id]) => id);
   }
 
   async function tellLine(runId: string): Promise<void> {

@@ -18,13 +18,17 @@ const CLAIM_TRIES = 10;
 /**
  * Claims runs and begins them, in one transaction: a claim has an event of its own, behind which nothing of an earlier
  * worker's can land. What that one left half written is closed; what it committed is kept. `over` are claimed runs
- * that are only to be ended.
+ * that are only to be ended. `inHand` is asked when the claim leaves: runs that this process still works on.
  */
-export async function claimRuns(deps: HeldRunDeps, limit: number): Promise<{ begun: HeldRun[]; over: RunClaim[] }> {
+export async function claimRuns(
+  deps: HeldRunDeps,
+  limit: number,
+  inHand: () => string[],
+): Promise<{ begun: HeldRun[]; over: RunClaim[] }> {
   for (let tries = 1; ; tries++) {
     try {
       return await deps.db.tx(async (tx) => {
-        const claims = await deps.leases.claim(tx, limit);
+        const claims = await deps.leases.claim(tx, limit, inHand());
         const begun = await Promise.all(claims.filter((claim) => claim.begun).map((claim) => begin(deps, tx, claim)));
         deps.log.appendAll(
           tx,

@@ -12,10 +12,11 @@ export interface Leases<Columns = unknown> {
   readonly leaseMs: number;
   /**
    * Takes up to `limit` rows that nobody holds and that are ready, and those whose owner has let its lease run out.
-   * In the order of their turns; rows that another worker is just taking are passed over. Part of the transaction that
-   * begins with what was claimed.
+   * In the order of their turns; rows that another worker is just taking are passed over, and so are those that are
+   * still `inHand`: who was held up for longer than its leases would take its own rows for those of a worker that was
+   * lost. Part of the transaction that begins with what was claimed.
    */
-  claim(tx: Tx, limit: number): Promise<(Claim & Columns)[]>;
+  claim(tx: Tx, limit: number, inHand: string[]): Promise<(Claim & Columns)[]>;
   /** Prolongs the leases; the answer names those still held, and which of them somebody wants stopped. */
   heartbeat(ids: string[]): Promise<{ id: string; epoch: number; stop: boolean }[]>;
   /** Gives rows back at once, for a graceful stop: who takes them up next is not taken to have lost a worker. */
@@ -76,18 +77,18 @@ export function createLeases<Columns>(options: LeaseOptions): Leases<Columns> {
   return {
     owner,
     leaseMs,
-    claim: (tx, limit) =>
+    claim: (tx, limit, inHand) =>
       query<Claim & Columns>(
         tx,
         'claim',
         `with c as (
   select id as claimed, owner is not null as taken_over from ${table}
-  where (owner is null and ${ready}) or (owner is not null and lease_until < now())
+  where (owner is null and ${ready}) or (owner is not null and lease_until < now() and not (owner = $2 and id = any($3)))
   order by ${order} limit $1 for update skip locked
 )
 update ${table} t set owner = $2, epoch = t.epoch + 1, lease_until = ${until}, ${set}
 from c where t.id = c.claimed returning t.epoch, c.taken_over as "takenOver", ${returning}`,
-        [limit, owner],
+        [limit, owner, inHand],
       ),
     heartbeat: (ids) =>
       query(

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openRows } from '../graph/rows.ts';
 import { delta, finish } from '../llm/model-server.ts';
 import { live, openStage, type Stage } from './stage.ts';
 
@@ -29,4 +30,35 @@ test('a worker that was held up for longer than its lease goes on with what nobo
   expect(run).toMatchObject({ status: 'COMPLETED', attempt: 1 });
   expect(run.messages.nodes.map(({ text }) => text)).toEqual(['Half of it, and the rest']);
   expect(stage.model.requests.filter(({ method }) => method === 'POST')).toHaveLength(1);
+});
+
+test('a claim passes over a run that the worker has in hand, though its lease is over', async () => {
+  const small = await openStage({ LEASE_SECONDS: '60', HEARTBEAT_SECONDS: '20', RUN_CONCURRENCY: '2' });
+  const rows = await openRows(small.app);
+  const [first, second, third] = [live(), live(), live()];
+  small.scenes.push(first.scene, second.scene, third.scene);
+  const { runId } = await small.start();
+  const stream = await first.asked;
+  stream.send(delta({ content: 'Half of it' }));
+  await small.follow(runId, (event) => event.__typename === 'MessageDelta');
+  await small.start();
+  const other = await second.asked;
+  // Both places are taken: the next one waits to be claimed, and the first would come before it.
+  const { runId: last } = await small.start();
+  const sql = `update run set lease_until = now() - interval '1 second' where id = $1 and owner is not null returning id`;
+  expect(await rows.query(sql, [runId])).toHaveLength(1);
+  other.send(delta({ content: 'Done' }), finish('stop'));
+  other.end();
+  const claimed = await third.asked;
+  claimed.send(delta({ content: 'Claimed' }), finish('stop'));
+  claimed.end();
+  await small.follow(last);
+  stream.send(delta({ content: ', and the rest' }), finish('stop'));
+  stream.end();
+  await small.follow(runId);
+  const run = await small.details(runId);
+  expect(run).toMatchObject({ status: 'COMPLETED', attempt: 1 });
+  expect(run.messages.nodes.map(({ text }) => text)).toEqual(['Half of it, and the rest']);
+  await rows.close();
+  await small.close();
 });
