@@ -7,7 +7,7 @@ import type { HeldRun } from '../runs/held-run.ts';
 import type { Line } from '../runs/line.ts';
 import type { ClaimedRun } from '../runs/rows.ts';
 import type { HostedTools } from '../tools/tool.ts';
-import type { Hands, Leases } from '../work/leases.ts';
+import { type Hands, inHand, type Leases } from '../work/leases.ts';
 import type { Wake } from '../work/wake.ts';
 import { executeRun, Stopped } from './execute-run.ts';
 import type { ReadImage } from './prompt-images.ts';
@@ -77,7 +77,7 @@ export function createWorker(options: WorkerOptions): Worker {
       const room = Math.min(CLAIM_BATCH, concurrency - active.size - places.size);
       try {
         if (room > 0) {
-          const { begun, over } = await claimRuns(options, room, inHand);
+          const { begun, over } = await claimRuns(options, room, () => inHand(active));
           claimed = begun.length + over.length;
           begun.forEach(take);
           for (const claim of over) start(claim.id, null, () => end(claim));
@@ -168,11 +168,6 @@ export function createWorker(options: WorkerOptions): Worker {
     if (wasHeldUp) return everybody();
     const end = now - leases.leaseMs;
     for (const [id, { stop }] of active) if (heard.get(id)! < end) stop.abort(new Stopped('lost'));
-  }
-
-  /** Without those that were told to stop: of a run that was lost here, this worker may be the only one to take it up. */
-  function inHand(): string[] {
-    return [...active].filter(([, { stop }]) => !stop.signal.aborted).map(([id]) => id);
   }
 
   async function tellLine(runId: string): Promise<void> {

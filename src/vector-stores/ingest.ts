@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import { LlmError } from '../llm/llm.ts';
-import { createLeases, type Leases, RELEASED } from '../work/leases.ts';
+import { createLeases, inHand, type Leases, RELEASED } from '../work/leases.ts';
 import { type ClaimedFile, FileLostError, forgetSteps, readIn, type ReadInOptions } from './read-in.ts';
 import type { VectorStoreFileError } from './vector-store.ts';
 
@@ -71,7 +71,7 @@ export function createIngest(options: IngestOptions): Ingest {
       let claimed: ClaimedFile[] = [];
       const room = concurrency - active.size;
       try {
-        if (room > 0) claimed = await db.tx((tx) => leases.claim(tx, room, inHand()));
+        if (room > 0) claimed = await db.tx((tx) => leases.claim(tx, room, inHand(active)));
         for (const file of claimed) take(file);
       } catch (error) {
         logger.error({ err: error }, 'claiming files of vector stores failed; trying again');
@@ -164,10 +164,6 @@ where id = $1 and owner = $2 and epoch = $3 and status = 'IN_PROGRESS'`,
     } catch (error) {
       logger.error({ err: error }, 'the heartbeat of files failed; trying again');
     }
-  }
-
-  function inHand(): string[] {
-    return [...active].filter(([, { stop }]) => !stop.signal.aborted).map(([id]) => id);
   }
 
   function stopUnheard(): void {

@@ -52,6 +52,13 @@ export interface Place<Work> {
   giveBack(): void;
 }
 
+/**
+ * The rows that are worked on, for a claim to pass over. Not those whose work was told to stop: of what was lost here,
+ * this process may be the only one to take it up again.
+ */
+export const inHand = (active: ReadonlyMap<string, { stop: AbortController }>): string[] =>
+  [...active].filter(([, { stop }]) => !stop.signal.aborted).map(([id]) => id);
+
 export interface LeaseOptions {
   db: Db;
   owner: string;
