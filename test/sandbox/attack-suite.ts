@@ -10,6 +10,7 @@ import type { Driver, LostReason, Result, Sandbox, Session } from '../../src/san
 import { CONNECTS, KILLS, READS, type Surroundings, WRITES } from './attacks.ts';
 import {
   allGone,
+  DEAFEN,
   inSession,
   longestStall,
   newSince,
@@ -168,14 +169,8 @@ export function attackSuite(driver: Driver, more: (arena: Arena) => void): void 
         { wallMs: 2000, graceMs: 300 },
       ));
 
-    // It is deaf before its time begins, however slow the machine is: the runner can no longer listen for the next call.
     it('ends what ignores the interrupt', () =>
-      fatal(
-        'while True: pass',
-        ['timeout'],
-        { wallMs: 2000, graceMs: 300 },
-        'import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nsignal.signal = lambda *ignored: None',
-      ));
+      fatal('while True: pass', ['timeout'], { wallMs: 2000, graceMs: 300 }, DEAFEN));
 
     it('ends what prints without end, and keeps the host awake', async () => {
       await inSession(sandbox, async (session) => {

@@ -44,6 +44,9 @@ export async function bubblewrapHere(): Promise<string | null> {
   }
 }
 
+/** A call behind this one meets a runner that cannot listen, from its first moment and however slow the machine is. */
+export const DEAFEN = 'import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nsignal.signal = lambda *ignored: None';
+
 let keys = 0;
 
 /** A session of its own, closed afterwards. */

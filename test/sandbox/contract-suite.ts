@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Driver, ExecutionEvent, Sandbox, Session } from '../../src/sandbox/sandbox.ts';
-import { allGone, inSession, newSince, openSandbox, PATIENT, processesOf, run } from './boxes.ts';
+import { allGone, DEAFEN, inSession, newSince, openSandbox, PATIENT, processesOf, run } from './boxes.ts';
 
 /** What every box does, whatever it is made of. */
 export function contractSuite(driver: Driver): void {
@@ -257,11 +257,7 @@ await asyncio.gather(later(2), later(3))`;
       const before = processesOf();
       await inSession(sandbox, async (session) => {
         const own = newSince(before);
-        // Deaf before its time begins, however slow the machine is: the runner can no longer listen for the next call.
-        await run(
-          session,
-          'import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nsignal.signal = lambda *ignored: None',
-        );
+        await run(session, DEAFEN);
         const result = await session.execute('while True: pass', { limits: { wallMs: 2000, graceMs: 300 } });
         expect(result).toMatchObject({ status: 'timeout', lost: 'timeout', files: [] });
         expect(result.notice).toContain('session is gone');
