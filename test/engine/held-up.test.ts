@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { openRows } from '../graph/rows.ts';
 import { delta, finish } from '../llm/model-server.ts';
 import { live, openStage, type Stage } from './stage.ts';
@@ -34,7 +34,9 @@ test('a worker that was held up for longer than its lease goes on with what nobo
 
 test('a claim passes over a run that the worker has in hand, though its lease is over', async () => {
   const small = await openStage({ LEASE_SECONDS: '60', HEARTBEAT_SECONDS: '20', RUN_CONCURRENCY: '2' });
+  onTestFinished(() => small.close());
   const rows = await openRows(small.app);
+  onTestFinished(() => rows.close());
   const [first, second, third] = [live(), live(), live()];
   small.scenes.push(first.scene, second.scene, third.scene);
   const { runId } = await small.start();
@@ -59,6 +61,4 @@ test('a claim passes over a run that the worker has in hand, though its lease is
   const run = await small.details(runId);
   expect(run).toMatchObject({ status: 'COMPLETED', attempt: 1 });
   expect(run.messages.nodes.map(({ text }) => text)).toEqual(['Half of it, and the rest']);
-  await rows.close();
-  await small.close();
 });
