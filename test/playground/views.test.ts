@@ -138,6 +138,32 @@ inChromium('the views of the playground', ({ open }) => {
     await expect.poll(() => files.getByText('broken.pdf').count()).toBe(0);
   });
 
+  test('what a search found is shown whichever of two answers about a store comes last', async () => {
+    const page = await openAt('#/vector-stores');
+    await page.getByRole('link', { name: /Handbook/ }).click();
+    await page.getByRole('heading', { name: 'Handbook' }).waitFor();
+    const files = page.getByRole('list', { name: 'In the store' });
+    await files.getByText('handbook.md').waitFor();
+
+    const [asked, free] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    await page.route('**/graphql', async (route) => {
+      if (route.request().postData()?.includes('"operationName":"SearchVectorStore"')) {
+        asked.resolve();
+        await free.promise;
+      }
+      await route.continue();
+    });
+    await page.getByLabel('What to look for').fill('when do trains leave');
+    await page.keyboard.press('Enter');
+    await asked.promise;
+    const moved = page.waitForResponse((response) => response.request().postData()?.includes('"operationName":"VectorStore"') === true);
+    await dropFiles(page, { 'boats.md': 'Boats leave at noon.' }, page.locator('[data-detail] > section'));
+    await moved;
+    await files.getByText('boats.md').waitFor();
+    free.resolve();
+    await page.getByText('Trains leave at nine.').waitFor();
+  });
+
   test('on a phone, a list and what is chosen from it are two screens', { timeout: 60_000 }, async () => {
     const page = await openAt('#/new', 390);
     await page.getByRole('button', { name: 'Open the list of conversations' }).click();

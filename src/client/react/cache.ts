@@ -2,8 +2,17 @@ import type { Exchange } from '@urql/core';
 import { cacheExchange, type Cache, type KeyingConfig } from '@urql/exchange-graphcache';
 import { POSSIBLE_TYPES } from '../possible-types.ts';
 
-/** Every object with an id is one entity, wherever it was read; whatever has none belongs to what it was read with. */
-const keys = new Proxy<KeyingConfig>({}, { get: () => ({ id }: { id?: unknown }) => (typeof id === 'string' ? id : null) });
+const NODES = new Set(POSSIBLE_TYPES.Node);
+
+/** An object that belongs to what it was read with, unless it has an id. */
+const idOrNone: KeyingConfig[string] = ({ id }) => (typeof id === 'string' ? id : null);
+
+/**
+ * Every object with an id is one entity, wherever it was read. Of a node, every document has to read the id: without it
+ * the answer takes the place of that of other documents, and they of its own. The cache's own way with a type that is
+ * not named here is to take its id, and to warn in a development build where that was not read.
+ */
+const keys = new Proxy<KeyingConfig>({}, { get: (_none, typename: string) => (NODES.has(typename) ? undefined : idOrNone) });
 
 interface List {
   field: string;
