@@ -52,7 +52,8 @@ inChromium('tools on the page', (windows) => {
     const page = await open();
     await say(page, 'Please get weather in Oslo');
     const form = formOf(page);
-    await form.waitFor();
+    // The arguments stand there as they came until the schema of the function is read.
+    await form.getByRole('term').first().waitFor();
     const terms = await form.getByRole('term').allInnerTexts();
     expect(terms.map((term) => term.split(/\s/)[0])).toEqual(['city', 'unit']);
     expect(await form.getByRole('definition').first().innerText()).toMatch(/Oslo[\s\S]*Name of the city/);
@@ -108,7 +109,7 @@ inChromium('tools on the page', (windows) => {
     await say(page, 'How many million years old is Lake Baikal?');
     await settled(page);
     await page.getByRole('button', { name: /^Searched/ }).click();
-    expect(await page.getByRole('meter', { name: 'Score of lakes.md' }).count()).toBeGreaterThan(0);
+    await page.getByRole('meter', { name: 'Score of lakes.md' }).first().waitFor();
     await page.getByRole('article', { name: 'You' }).getByRole('link', { name: 'lakes.md' }).waitFor();
 
     await page.getByRole('button', { name: /^Source 1/ }).first().click();
@@ -126,7 +127,7 @@ inChromium('tools on the page', (windows) => {
 
   test('code is seen running: what it prints as it prints it, and what it draws', async () => {
     const page = await open();
-    const code = 'import time\nprint("the first line")\ntime.sleep(2)\n';
+    const code = 'import time\nprint("the first line")\ntime.sleep(4)\n';
     await say(page, `\`\`\`python\n${code}${DOT}\n${draws ? PLOT : ''}\nprint("the last line")\n\`\`\``);
     const logs = page.getByRole('log', { name: 'Output of the code' });
     await logs.getByText('the first line').waitFor();

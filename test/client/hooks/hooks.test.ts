@@ -85,6 +85,7 @@ inChromium('the hooks, in a page of another origin', (windows) => {
     await page.getByRole('button', { name: button, exact: true }).click();
   }
 
+  /** The run's own subscription has come to its end; that of the thread may be behind it. */
   const ends = (page: Window, status = 'COMPLETED') => shown(page, 'Status').getByText(status, { exact: true }).waitFor();
 
   test('useStartRun shows what is sent until it is stored, once', async () => {
@@ -97,7 +98,7 @@ inChromium('the hooks, in a page of another origin', (windows) => {
     // Never gone in between, never there twice.
     for (const { stored: come, pending } of drawn.slice(first)) expect([...come, ...pending]).toEqual(['count to 20']);
     expect(await items(page, 'Pending').count()).toBe(0);
-    expect(await shown(page, 'Busy').textContent()).toBe('false');
+    await expect.poll(() => shown(page, 'Busy').textContent()).toBe('false');
   });
 
   test('useStartRun takes back what is refused, and says why', async () => {
@@ -131,7 +132,7 @@ inChromium('the hooks, in a page of another origin', (windows) => {
     await page.getByRole('button', { name: 'Cancel', exact: true }).click();
     await ends(page, 'CANCELLED');
     const { messages } = await stored(skein, threadId);
-    expect(await items(page, 'Messages').nth(1).textContent()).toBe(messages[1]!.text);
+    await expect.poll(() => items(page, 'Messages').nth(1).textContent()).toBe(messages[1]!.text);
     await page.getByRole('button', { name: 'Cancel', exact: true }).waitFor({ state: 'detached' });
   });
 
@@ -146,7 +147,7 @@ inChromium('the hooks, in a page of another origin', (windows) => {
     expect(calls).toContain('→ {"error":"the lift is out of order"}');
     const { called } = await seenIn(page);
     expect(called.toSorted()).toEqual(['break_down', 'get_time', expect.stringMatching(/^get_weather Oslo/)]);
-    expect(await items(page, 'Messages').last().textContent()).toContain('ten past four');
+    await expect.poll(() => items(page, 'Messages').last().textContent()).toContain('ten past four');
     expect(await shown(page, 'Not submitted').textContent()).toBe('');
   });
 
@@ -171,7 +172,7 @@ inChromium('the hooks, in a page of another origin', (windows) => {
     await say(pages[0]!, 'Please get time');
     for (const page of pages) {
       await ends(page);
-      expect(await items(page, 'Messages').last().textContent()).toContain('ten past four');
+      await expect.poll(() => items(page, 'Messages').last().textContent()).toContain('ten past four');
       expect(await shown(page, 'Not submitted').textContent()).toBe('');
     }
     const calls = await Promise.all(pages.map((page) => shown(page, 'Calls').textContent()));
