@@ -16,5 +16,7 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 180_000,
     teardownTimeout: 20_000,
+    // The patience of `eventually`.
+    expect: { poll: { timeout: 45_000 } },
   },
 });

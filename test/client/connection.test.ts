@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocketServer } from 'ws';
 import { connect, type Token } from '../../src/client/connection.ts';
 import { follow, type FollowStatus } from '../../src/client/follow.ts';
@@ -13,6 +13,7 @@ import {
 } from '../../src/generated/graphql/graphql.ts';
 import { type HeldModel, openHeldModel } from '../events/held-model.ts';
 import { createAssistant, tell } from '../events/story.ts';
+import { eventually } from '../eventually.ts';
 import { startSkein, type TestSkein } from '../skein.ts';
 import { followed } from './followed.ts';
 import { openWire, type Wire } from './wire.ts';
@@ -32,7 +33,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   for (const wire of wires) await wire.close();
-  await vi.waitFor(() => expect(skein?.skein.counts()).toMatchObject({ followers: 0, sockets: 0 }));
+  await eventually(() => expect(skein?.skein.counts()).toMatchObject({ followers: 0, sockets: 0 }));
   await skein?.close();
   await model?.close();
 });
@@ -69,8 +70,8 @@ describe('what is followed ends', () => {
     const wire = await newWire();
     const followed = followedRun(wire, story.runId);
     const answer = await model.asked();
-    await vi.waitFor(() => expect(wire.subscribed).toHaveLength(1));
-    await vi.waitFor(() => expect(skein.skein.counts().followers).toBeGreaterThan(1));
+    await eventually(() => expect(wire.subscribed).toHaveLength(1));
+    await eventually(() => expect(skein.skein.counts().followers).toBeGreaterThan(1));
     answer.say('Hello!');
     answer.end();
     const { events, statuses, error } = await followed;
@@ -136,9 +137,9 @@ describe('a connection that is closed', () => {
     const follower = followed(wire, threadId);
     await follower.until(({ events }) => events.length === 1);
     follower.stop();
-    await vi.waitFor(() => expect(skein.skein.counts().followers).toBe(0));
+    await eventually(() => expect(skein.skein.counts().followers).toBe(0));
     wire.connection.close();
-    await vi.waitFor(() => expect(wire.open).toBe(0));
+    await eventually(() => expect(wire.open).toBe(0));
     expect(follower.statuses).toEqual(['connecting', 'live']);
   });
 });
@@ -216,7 +217,7 @@ describe('a client token', () => {
         last = error;
       },
     });
-    await vi.waitFor(() => expect(until(statuses)).toBe(true), { timeout: 10_000 });
+    await eventually(() => expect(until(statuses)).toBe(true));
     stop();
     connection.close();
     close();
@@ -252,7 +253,7 @@ describe.concurrent('a server that is there no more', () => {
     await wire.refuse();
     await wire.admit();
     await follower.until(({ statuses }) => statuses.at(-1) === 'live');
-    await vi.waitFor(() => expect(wire.subscribed).toHaveLength(2));
+    await eventually(() => expect(wire.subscribed).toHaveLength(2));
     expect(wire.subscribed[1]!.variables.after).toBe(follower.state.cursor);
     follower.stop();
   });
@@ -309,7 +310,7 @@ describe.concurrent('a server that is there no more', () => {
       onEvent: () => expect.unreachable(),
       onStatus: (_status, error) => void errors.add(error?.code),
     });
-    await vi.waitFor(() => expect(tries).toHaveLength(5), { timeout: 15_000 });
+    await eventually(() => expect(tries).toHaveLength(5));
     stop();
     connection.close();
     server.close();

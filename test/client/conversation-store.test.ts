@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Subscribe } from '../../src/client/connection.ts';
 import { type ConversationStore, followRun, followThread, type Reach } from '../../src/client/conversation-store.ts';
 import { conversationOf } from '../../src/client/fold.ts';
@@ -14,6 +14,7 @@ import {
 } from '../../src/generated/graphql/graphql.ts';
 import { type Answer, type HeldModel, openHeldModel } from '../events/held-model.ts';
 import { createAssistant, stored } from '../events/story.ts';
+import { eventually } from '../eventually.ts';
 import { startSkein, type TestSkein } from '../skein.ts';
 import { sameAs } from './followed.ts';
 import { openWire, type Wire } from './wire.ts';
@@ -37,7 +38,7 @@ afterEach(() => {
 
 afterAll(async () => {
   await wire?.close();
-  await vi.waitFor(() => expect(skein?.skein.counts()).toMatchObject({ followers: 0, sockets: 0, activeRuns: 0 }));
+  await eventually(() => expect(skein?.skein.counts()).toMatchObject({ followers: 0, sockets: 0, activeRuns: 0 }));
   await skein?.close();
   await model?.close();
 });
@@ -45,7 +46,7 @@ afterAll(async () => {
 const says = (text: string): MessageInput => ({ content: [{ text }] });
 const textsOf = (store: ConversationStore) => store.get().conversation.messages.map(({ text }) => text);
 const until = (store: ConversationStore, condition: (store: ConversationStore) => boolean) =>
-  vi.waitFor(() => expect(condition(store)).toBe(true), { timeout: 15_000, interval: 5 });
+  eventually(() => expect(condition(store)).toBe(true));
 
 async function newThread(...texts: string[]): Promise<string> {
   const { createThread } = await skein.query(CreateThreadDocument, { input: { messages: texts.slice(0, 100).map(says) } });
@@ -83,7 +84,7 @@ describe('a conversation that is followed', () => {
     await until(store, ({ get }) => get().conversation.runs[0]?.status === 'COMPLETED');
     sameAs(store.get().conversation, await stored(skein, threadId));
     // What comes within one frame is told once.
-    await vi.waitFor(() => expect(told).toBeGreaterThan(0));
+    await eventually(() => expect(told).toBeGreaterThan(0));
     const events = Number(store.get().conversation.cursor!.split('.')[1]);
     expect(told).toBeLessThanOrEqual(events);
     off();

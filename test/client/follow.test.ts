@@ -1,8 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { SubmitToolOutputsDocument } from '../../src/generated/graphql/graphql.ts';
 import { type HeldModel, openHeldModel } from '../events/held-model.ts';
 import { createScripts, type Scripts, WORDS } from '../events/scripts.ts';
 import { createAssistant, foldAll, stored, tell } from '../events/story.ts';
+import { eventually } from '../eventually.ts';
 import { openRows } from '../graph/rows.ts';
 import { numberOf } from '../events/log-rows.ts';
 import { startSkein, type TestSkein } from '../skein.ts';
@@ -24,7 +25,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   for (const wire of wires) await wire.close();
-  await vi.waitFor(() => expect(skein?.skein.counts()).toMatchObject({ followers: 0, sockets: 0, activeRuns: 0 }));
+  await eventually(() => expect(skein?.skein.counts()).toMatchObject({ followers: 0, sockets: 0, activeRuns: 0 }));
   await skein?.close();
   await model?.close();
 });

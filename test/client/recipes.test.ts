@@ -1,9 +1,10 @@
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connect, type Connection } from '../../src/client/connection.ts';
 import { followThread } from '../../src/client/conversation-store.ts';
 import { conversationOf } from '../../src/client/fold.ts';
 import { ConversationDocument, StartRunDocument } from '../../src/generated/graphql/graphql.ts';
 import { createAssistant, stored, visible } from '../events/story.ts';
+import { eventually } from '../eventually.ts';
 import { startSkein, type TestSkein } from '../skein.ts';
 import { createApollo } from './recipes/apollo.ts';
 
@@ -30,7 +31,7 @@ test('what Apollo has read is a conversation that goes on', async () => {
   const known = conversationOf(read.data!)!;
   expect(known.messages[0]).toMatchObject({ role: 'USER', text: 'count to 5' });
   const store = followThread(connection, threadId, known);
-  await vi.waitFor(() => expect(store.get().conversation.runs[0]?.status).toBe('COMPLETED'), { timeout: 10_000 });
+  await eventually(() => expect(store.get().conversation.runs[0]?.status).toBe('COMPLETED'));
   store.close();
   // It has a `__typename` on each object beside.
   const whole = visible(await stored(skein, threadId));

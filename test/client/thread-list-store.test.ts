@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Connection } from '../../src/client/connection.ts';
 import type { Reach } from '../../src/client/conversation-store.ts';
 import { followThreads, type ThreadListStore } from '../../src/client/thread-list-store.ts';
@@ -13,6 +13,7 @@ import {
 } from '../../src/generated/graphql/graphql.ts';
 import { type HeldModel, openHeldModel } from '../events/held-model.ts';
 import { createAssistant } from '../events/story.ts';
+import { eventually } from '../eventually.ts';
 import { startSkein, type TestSkein } from '../skein.ts';
 import { openWire, type Wire } from './wire.ts';
 
@@ -40,7 +41,7 @@ afterEach(async () => {
 });
 
 afterAll(async () => {
-  await vi.waitFor(() => expect(skein?.skein.counts()).toMatchObject({ followers: 0, sockets: 0, activeRuns: 0 }));
+  await eventually(() => expect(skein?.skein.counts()).toMatchObject({ followers: 0, sockets: 0, activeRuns: 0 }));
   await skein?.close();
   await model?.close();
 });
@@ -55,18 +56,18 @@ const remove = (threadId: string) => skein.query(DeleteThreadDocument, { input: 
 const titles = ({ get }: ThreadListStore) => get().threads.map(({ title }) => title);
 /** All of `expected` down to `last`, and perhaps some more of it. */
 const showsDownTo = (store: ThreadListStore, last: string, expected: string[]) =>
-  vi.waitFor(() => {
+  eventually(() => {
     expect(titles(store)).toEqual(expected.slice(0, titles(store).length));
     expect(titles(store)).toContain(last);
   });
 const shows = (store: ThreadListStore, ...expected: string[]) =>
-  vi.waitFor(() => expect(titles(store)).toEqual(expected), { timeout: 10_000, interval: 10 });
+  eventually(() => expect(titles(store)).toEqual(expected));
 
 async function open(filter: ThreadFilter | null = null, reach: Partial<Reach> = {}): Promise<ThreadListStore> {
   const { subscribe, request }: Connection = wire.connection;
   const store = followThreads({ subscribe, request, ...reach }, filter);
   stores.push(store);
-  await vi.waitFor(() => expect(store.get().loaded).toBe(true));
+  await eventually(() => expect(store.get().loaded).toBe(true));
   return store;
 }
 
@@ -95,10 +96,10 @@ describe('a list of threads that is followed', () => {
     expect(status()).toBeNull();
     await skein.query(StartRunDocument, { input: { threadId, assistantId } });
     const answer = await model.asked();
-    await vi.waitFor(() => expect(status()).toBe('IN_PROGRESS'));
+    await eventually(() => expect(status()).toBe('IN_PROGRESS'));
     answer.say('Done.');
     answer.end();
-    await vi.waitFor(() => expect(status()).toBeNull());
+    await eventually(() => expect(status()).toBeNull());
   });
 
   test('has those that fit its filter, and loses one that fits no longer', async () => {
@@ -130,7 +131,7 @@ describe('a list of threads that is followed', () => {
     await store.loadMore();
     expect(titles(store)).toHaveLength(8);
     await wire.refuse();
-    await vi.waitFor(() => expect(store.get().status).toBe('reconnecting'));
+    await eventually(() => expect(store.get().status).toBe('reconnecting'));
     for (const title of MEANWHILE) await create(title);
     expect(store.get().error).toMatchObject({ code: 'UNREACHABLE' });
         await rename(ids[9]!, 'renamed meanwhile');
@@ -143,7 +144,7 @@ describe('a list of threads that is followed', () => {
     expect(store.get()).toMatchObject({ status: 'live', error: null, hasMore: true });
     // It moves as before.
     await create('newest');
-    await vi.waitFor(() => expect(titles(store)[0]).toBe('newest'));
+    await eventually(() => expect(titles(store)[0]).toBe('newest'));
   });
 
   test('is read again until it can be', async () => {
@@ -153,7 +154,7 @@ describe('a list of threads that is followed', () => {
     wire.answer = () => (failures-- > 0 ? unavailable : null);
     const store = followThreads(wire.connection);
     stores.push(store);
-    await vi.waitFor(() => expect(store.get()).toMatchObject({ status: 'live', error: { code: 'UNREACHABLE' } }));
+    await eventually(() => expect(store.get()).toMatchObject({ status: 'live', error: { code: 'UNREACHABLE' } }));
     await shows(store, 'there');
     expect(store.get()).toMatchObject({ loaded: true, error: null });
     expect(wire.requests).toHaveLength(4);
@@ -199,10 +200,10 @@ describe('pages of a list', () => {
     };
     const store = await open(null, { request, pageSize: 4 });
     const more = store.loadMore();
-    await vi.waitFor(() => expect(first).toBe(false));
+    await eventually(() => expect(first).toBe(false));
     wire.cut();
-    await vi.waitFor(() => expect(store.get().status).toBe('reconnecting'));
-    await vi.waitFor(() => expect(store.get().status).toBe('live'));
+    await eventually(() => expect(store.get().status).toBe('reconnecting'));
+    await eventually(() => expect(store.get().status).toBe('live'));
     late.resolve();
     await more;
     await create('new');

@@ -250,7 +250,7 @@ describe('a thousand subscriptions leave no listener, timer or socket', () => {
       else for (const ws of all) ws[leave]();
       await moving;
       // Those that only fall silent are found by their pings.
-      await vi.waitFor(() => expect(counts().followers).toBe(0), { timeout: 15_000, interval: 50 });
+      await eventually(() => expect(counts().followers).toBe(0));
       for (const ws of all) ws.terminate();
       await leavesNothing();
     }
@@ -274,7 +274,7 @@ describe('a thousand subscriptions leave no listener, timer or socket', () => {
     });
     stream.on('error', () => {}); // of being destroyed
     stream.end(JSON.stringify({ query: LIST }));
-    await vi.waitFor(() => expect(counts().followers).toBe(THOUSAND + 1), { timeout: 15_000, interval: 20 });
+    await eventually(() => expect(counts().followers).toBe(THOUSAND + 1));
     stream.destroy();
     for (const ws of all) ws.terminate();
     // Their time would go on for an hour.

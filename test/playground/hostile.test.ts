@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import {
   ConversationDocument,
   CreateAssistantDocument,
@@ -9,6 +9,7 @@ import {
   SubmitToolOutputsDocument,
   UploadFileDocument,
 } from '../../src/generated/graphql/graphql.ts';
+import { eventually } from '../eventually.ts';
 import { startSkein, type TestSkein } from '../skein.ts';
 import { inChromium, settled, type Window } from './browser.ts';
 import { PAYLOADS } from './payloads.ts';
@@ -225,7 +226,7 @@ inChromium('what others have written', (windows) => {
       open('about:blank');
     }, 'http://localhost:9/pixel.png');
     const words = ['TrustedScript', 'asked for http://localhost:9/', 'against the policy: img-src', 'opened another window'];
-    for (const word of words) await vi.waitFor(() => expect(page.faults.join('\n')).toContain(word));
+    for (const word of words) await eventually(() => expect(page.faults.join('\n')).toContain(word));
     const actual = { elements: ['<iframe></iframe>'], pictures: ['http://localhost:9/pixel.png'] };
     await expect(expectOnlyText(page, [])).rejects.toMatchObject({ actual });
     page.faults.length = 0;

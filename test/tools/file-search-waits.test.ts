@@ -1,5 +1,5 @@
 import { pino } from 'pino';
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { CreateThreadDocument } from '../../src/generated/graphql/graphql.ts';
 import { createEmbeddings } from '../../src/llm/embeddings.ts';
 import { createHashEmbedder } from '../../src/llm/embeddings-hash.ts';
@@ -9,6 +9,7 @@ import type { FileSearchCall } from '../../src/tools/tool.ts';
 import { openRetrieval } from '../../src/vector-stores/retrieval.ts';
 import { createLocalWake } from '../../src/work/wake.ts';
 import { becomes, bodies, calls, live, openStage, type RunDetails, says, type Stage } from '../engine/stage.ts';
+import { eventually } from '../eventually.ts';
 import { openRows, type Rows } from '../graph/rows.ts';
 import { type EmbeddingServer, openEmbeddingServer } from '../llm/embedding-server.ts';
 import { delta, finish } from '../llm/model-server.ts';
@@ -54,7 +55,7 @@ async function waitingRun() {
   model.chat.push(calls([search('goat')]));
   const { runId } = await stage.start({ assistantId, thread: { messages: [attached(fileId)] } });
   await held;
-  await vi.waitFor(async () => expect(statuses(await stage.details(runId))).toEqual(['IN_PROGRESS']));
+  await eventually(async () => expect(statuses(await stage.details(runId))).toEqual(['IN_PROGRESS']));
   return runId;
 }
 
@@ -102,7 +103,7 @@ describe('a run', () => {
     void model.hold();
     const { runId } = await stage.start({ assistantId });
     // None of them is answered before all have asked.
-    await vi.waitFor(() => expect(model.waiting).toBe(3));
+    await eventually(() => expect(model.waiting).toBe(3));
     model.release();
     await stage.follow(runId);
     expect(statuses(await stage.details(runId))).toEqual(['COMPLETED', 'COMPLETED', 'COMPLETED']);

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import {
   AddVectorStoreFilesDocument,
   CreateMessageDocument,
@@ -8,6 +8,7 @@ import {
   UpdateVectorStoreDocument,
 } from '../../src/generated/graphql/graphql.ts';
 import { bodies, calls, openStage, says, type Stage } from '../engine/stage.ts';
+import { eventually } from '../eventually.ts';
 import { openRows, type Rows } from '../graph/rows.ts';
 import { expectCountsRight } from './counts.ts';
 import { createShelf, type Shelf } from './shelf.ts';
@@ -113,7 +114,7 @@ describe('a store that has expired', () => {
     expect((await update({ name: 'over' })).vectorStore).toMatchObject({ name: 'over', status: 'EXPIRED' });
 
     // What it held is removed, and nothing of its list.
-    await vi.waitFor(async () => expect(await shelf.state(id)).toMatchObject({ usageBytes: 0 }), { timeout: 15_000 });
+    await eventually(async () => expect(await shelf.state(id)).toMatchObject({ usageBytes: 0 }));
     await expectCountsRight(rows, id);
     const over = await shelf.state(id);
     expect(over).toMatchObject({ status: 'EXPIRED', fileCounts: { completed: 2, total: 2 } });
@@ -161,5 +162,5 @@ test('what a deleted store held is removed, down to the last row', async () => {
   };
   expect(await count()).toEqual([3, 3, expect.any(Number), 1, 1, 0]);
   await stage.app.query(DeleteVectorStoreDocument, { input: { vectorStoreId: id } });
-  await vi.waitFor(async () => expect(await count()).toEqual([0, 0, 0, 0, 0, 0]), { timeout: 15_000 });
+  await eventually(async () => expect(await count()).toEqual([0, 0, 0, 0, 0, 0]));
 });

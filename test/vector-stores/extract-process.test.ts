@@ -8,6 +8,7 @@ import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
 import { DEFAULT_CHUNKING } from '../../src/vector-stores/chunk.ts';
 import { createExtractor, type Extractor, type ExtractorOptions } from '../../src/vector-stores/extract.ts';
 import { askPs, residentMemory } from '../../src/vector-stores/extraction/child-memory.ts';
+import { eventually } from '../eventually.ts';
 
 const logger = pino({ level: 'silent' });
 const folder = mkdtempSync(join(tmpdir(), 'skein-reader-'));
@@ -43,7 +44,7 @@ function children(parent = process.pid): number[] {
 }
 
 const until = (condition: () => unknown): Promise<void> =>
-  vi.waitFor(() => expect(condition()).toBeTruthy(), { timeout: 15_000, interval: 20 });
+  eventually(() => expect(condition()).toBeTruthy());
 
 describe('a reading process', () => {
   test('is used for one file after the other', async () => {

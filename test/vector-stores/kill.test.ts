@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs';
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import {
   AddVectorStoreFilesDocument,
   CreateVectorStoreDocument,
@@ -12,6 +12,7 @@ import {
 } from '../../src/generated/graphql/graphql.ts';
 import { TEST_DATABASE_URL, testDatabase, type TestDatabase } from '../database.ts';
 import { type ServerProcess, startServerProcess } from '../engine/server-process.ts';
+import { eventually } from '../eventually.ts';
 import { openRows, type Rows } from '../graph/rows.ts';
 import { expectCountsRight } from './counts.ts';
 
@@ -121,7 +122,7 @@ test('a process that is killed twice while it reads 200 files in has read each o
   await expectAllDoneOnce(third, id);
 
   // What the killed ones had in the temporary folder is gone, and nobody's words are in the log.
-  await vi.waitFor(() => expect(copies().filter((name) => left.includes(name))).toEqual([]));
+  await eventually(() => expect(copies().filter((name) => left.includes(name))).toEqual([]));
   for (const server of [first, second, third]) {
     expect(server.output()).toMatch(/a file was read into its vector store/);
     expect(server.output()).not.toMatch(/codeword|confidential|Plain words/);

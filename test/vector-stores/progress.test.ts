@@ -1,9 +1,10 @@
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import {
   FollowVectorStoreDocument,
   type FollowVectorStoreSubscription,
   UpdateVectorStoreDocument,
 } from '../../src/generated/graphql/graphql.ts';
+import { eventually } from '../eventually.ts';
 import { openRows, type Rows } from '../graph/rows.ts';
 import { startSkein, type TestSkein } from '../skein.ts';
 import { createShelf, type Shelf } from './shelf.ts';
@@ -67,7 +68,7 @@ test('every change of the store is told, and none of another', async () => {
   await rows.query(`update vector_store set name = 'behind our back' where id = $1`, [id]);
   expect(storeOf(await next)).toMatchObject({ name: 'behind our back' });
   await events.return!();
-  await vi.waitFor(() => expect(app.skein.counts().listeners).toBe(before));
+  await eventually(() => expect(app.skein.counts().listeners).toBe(before));
 });
 
 test('nobody follows a store that is not there', async () => {

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { graphql } from '../../src/generated/tests/gql.ts';
 import {
   CancelVectorStoreFileBatchDocument,
@@ -11,6 +11,7 @@ import {
   VectorStoreDocument,
   VectorStoresDocument,
 } from '../../src/generated/graphql/graphql.ts';
+import { eventually } from '../eventually.ts';
 import { openRows, type Rows } from '../graph/rows.ts';
 import { answerWith, type EmbeddingServer, openEmbeddingServer } from '../llm/embedding-server.ts';
 import { startSkein, type TestSkein } from '../skein.ts';
@@ -377,7 +378,7 @@ test('a large file is stored in steps: nothing of it is found before all of it i
   expect((await shelf.search(id, 'goats'))[0]!.filename).toBe('goat.md');
   await cancel(batchId);
   model.release();
-  await vi.waitFor(async () => expect(await steps()).toBe(0), { timeout: 10_000 });
+  await eventually(async () => expect(await steps()).toBe(0));
   await expectCountsRight(rows, id);
 
   await shelf.add(id, [{ fileId, ...strategy }]);
@@ -429,7 +430,7 @@ describe('a model server', () => {
     await rows.query('update vector_store set dimensions = 3 where id = $1', [id]);
     await shelf.add(id, named(await uploads('goat')));
     const failed = `select failures from vector_store_file where vector_store_id = $1 and status = 'IN_PROGRESS' and failures > 0`;
-    await vi.waitFor(async () => expect(await rows.query(failed, [id])).toEqual([{ failures: 1 }]));
+    await eventually(async () => expect(await rows.query(failed, [id])).toEqual([{ failures: 1 }]));
     expect((await shelf.search(id, 'llama')).map(({ filename }) => filename)).toEqual(['llama.md']);
     await rows.query('update vector_store set dimensions = 4 where id = $1', [id]);
     expect((await shelf.settled(id)).fileCounts).toEqual(counts({ completed: 2, total: 2 }));
