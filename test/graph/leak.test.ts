@@ -281,7 +281,7 @@ describe('a thousand subscriptions leave no listener, timer or socket', () => {
     await leavesNothing();
   });
 
-  test('and no memory', async () => {
+  test('and no memory', { timeout: 120_000 }, async () => {
     const heap = (): number => {
       collectGarbage();
       return process.memoryUsage().heapUsed;
@@ -291,8 +291,9 @@ describe('a thousand subscriptions leave no listener, timer or socket', () => {
     const first = heap();
     for (let round = 0; round < 3; round++) await openThenComplete();
     await quiet();
-    // Bytes for each subscription that was opened and dropped; one that is kept takes several thousand.
-    expect((heap() - first) / (3 * THOUSAND)).toBeLessThan(1000);
+    // Bytes for each subscription that was opened and dropped; one that is kept takes several thousand, and stays. What
+    // the last round still has to put away on a full machine goes.
+    await eventually(() => expect((heap() - first) / (3 * THOUSAND)).toBeLessThan(1000));
   });
 
   test('nor does a server that is shut down', async () => {
