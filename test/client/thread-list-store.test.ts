@@ -134,7 +134,7 @@ describe('a list of threads that is followed', () => {
     await eventually(() => expect(store.get().status).toBe('reconnecting'));
     for (const title of MEANWHILE) await create(title);
     expect(store.get().error).toMatchObject({ code: 'UNREACHABLE' });
-        await rename(ids[9]!, 'renamed meanwhile');
+    await rename(ids[9]!, 'renamed meanwhile');
     await remove(ids[8]!);
     expect(titles(store)).toHaveLength(8);
     await wire.admit();
