@@ -70,7 +70,7 @@ test('a document of somebody else that does not is complained of while it is dev
       headers: { 'content-type': 'application/json' },
     });
   const ask = (query: string, fields: object) =>
-    new Client({ url: 'http://127.0.0.1/graphql', preferGetMethod: false, exchanges: [skeinCache(), fetchExchange], fetch: answer(fields) })
+    new Client({ url: 'http://127.0.0.1/graphql', exchanges: [skeinCache(), fetchExchange], fetch: answer(fields) })
       .query(query, {})
       .toPromise();
   const { data } = await ask('{ vectorStore(id: "vs_1") { id name } }', { id: 'vs_1', name: 'Handbook' });

@@ -1,6 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { openRows } from '../graph/rows.ts';
-import { openEmbeddingServer } from '../llm/embedding-server.ts';
+import { answerWith, openEmbeddingServer, vectorsFor } from '../llm/embedding-server.ts';
 import type { Exchange } from '../llm/model-server.ts';
 import { startSkein } from '../skein.ts';
 import { createShelf } from './shelf.ts';
@@ -19,10 +19,7 @@ test('a claim passes over a file that the process has in hand, though its lease 
     model.scenes.push(asked.resolve);
     return asked.promise;
   };
-  const answer = ({ body, response }: Exchange) => {
-    const data = (body.input as string[]).map((_text, index) => ({ index, embedding: [1, 0, 0, 0] }));
-    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ data }));
-  };
+  const answer = (exchange: Exchange) => answerWith(vectorsFor(exchange.body.input as string[], ['llama', 'goat']))(exchange);
 
   const [first, second, third] = [comes(), comes(), comes()];
   const id = await shelf.store();
