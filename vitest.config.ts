@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { PATIENCE_MS } from './test/patience.ts';
 
 export default defineConfig({
   // What Node itself would choose: a package with a development build must not be there twice, once for our files and
@@ -16,7 +17,6 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 180_000,
     teardownTimeout: 20_000,
-    // The patience of `eventually`.
-    expect: { poll: { timeout: 45_000 } },
+    expect: { poll: { timeout: PATIENCE_MS } },
   },
 });

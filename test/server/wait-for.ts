@@ -1,10 +1,11 @@
 import { setTimeout } from 'node:timers/promises';
+import { PATIENCE_MS } from '../patience.ts';
 
 /** Waits until `look` answers with something, and returns it. */
 export async function waitFor<Value>(
   what: string,
   look: () => Value | Promise<Value>,
-  ms = 45_000,
+  ms = PATIENCE_MS,
 ): Promise<NonNullable<Value>> {
   const end = Date.now() + ms;
   for (;;) {
